@@ -1,0 +1,39 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: install check types test bench demo demo-stop clean
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+install: $(VENV)/.installed
+
+# mypy wants a folder whose name is the package's: a link gives it one, whatever the checkout is called
+.types/ctl:
+	mkdir -p .types && ln -sfn .. .types/ctl
+
+types: install .types/ctl
+	cd .types && ../$(BIN)/python -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache -p ctl
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(MAKE) --no-print-directory types
+
+test: check
+	$(BIN)/python -m pytest
+
+bench: install
+	$(BIN)/python bench/run.py
+
+demo: install
+	$(BIN)/python bench/demo.py start
+
+demo-stop:
+	$(BIN)/python bench/demo.py stop
+
+clean:
+	rm -rf $(VENV) .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

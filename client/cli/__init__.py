@@ -1,0 +1,1 @@
+"""The programs of the client side, one file each."""

@@ -1,0 +1,1 @@
+"""What master, minion and client share; it knows none of them."""

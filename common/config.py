@@ -1,0 +1,382 @@
+"""Settings of master and minion: typed, documented, validated; a mistake names file, line, key and the nearest key.
+
+Every setting is a field with a default and a sentence of help; `etc/master` and `etc/minion` are written from them.
+A file `master` (or `minion`) in the configuration directory is read first, then `master.d/*.conf` in the order of
+their names. A key near a known one is a mistake; any other unknown key is kept for plugins (`config.get`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import logging
+import os
+import re
+import socket
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from .errors import ConfigError, nearest
+
+log = logging.getLogger(__name__)
+
+DEFAULT_DIRECTORY = Path("/etc/ctl")
+DIRECTORY_VARIABLE = "CTL_CONFIG_DIR"
+PUBLISH_PORT = 4605
+REQUEST_PORT = 4606
+ID_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+MAX_EDITS = 2
+MIB = 1024 * 1024
+C = TypeVar("C", bound="Config")
+_PATHS = ("pki_dir", "cachedir", "data_dir", "sock_dir", "log_file", "pidfile")
+
+
+def setting(default: Any, help: str) -> Any:
+    """Declare a setting: its default and one sentence on what it does."""
+    if isinstance(default, dict | list):
+        return field(default_factory=lambda: type(default)(default), metadata={"help": help})
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings that master and minion share."""
+
+    root_dir: str = setting("/", "Everything else lies below this directory; files of an unprivileged user start here.")
+    user: str = setting("", "The user that the daemon runs as; empty: whoever starts it.")
+    pki_dir: Path = setting(Path("/etc/ctl/pki"), "Where keys are kept, readable by the daemon's user only.")
+    cachedir: Path = setting(Path("/var/cache/ctl"), "What can be fetched or computed again.")
+    data_dir: Path = setting(Path("/var/lib/ctl"), "What must not be lost: jobs, keys' states, ledgers, outboxes.")
+    sock_dir: Path = setting(Path("/run/ctl"), "Where the socket for clients on this machine is.")
+    pidfile: Path | None = setting(None, "Write the daemon's process id to this file.")
+    log_level: str = setting("warning", "What goes to the terminal: debug, info, warning, error, critical, quiet.")
+    log_file: Path | None = setting(None, "A file to log to, beside the terminal or the journal.")
+    log_level_logfile: str = setting("", "What goes to the log file; empty: as log_level says.")
+    file_roots: dict[str, list[str]] = setting(
+        {"base": ["/srv/ctl", "/srv/salt"]},
+        "Directories of the state tree, by environment; the first that has a file wins.",
+    )
+    pillar_roots: dict[str, list[str]] = setting(
+        {"base": ["/srv/pillar"]}, "Directories of the pillar tree, by environment."
+    )
+    saltenv: str = setting("", "The environment that states come from; empty: as the top file says.")
+    pillarenv: str = setting("", "The only environment that pillar comes from; empty: all that the top file names.")
+    default_top: str = setting("base", "The environment whose top file is used where another has none.")
+    state_top: str = setting("top.sls", "The name of the top file.")
+    top_file_merging_strategy: str = setting(
+        "merge", "How top files of environments go together: merge, same, merge_all."
+    )
+    env_order: list[str] = setting([], "The order of environments where top files are merged.")
+    renderer: str = setting("jinja|yaml", "The renderers of a file without a first line that names them.")
+    jinja_env: dict[str, Any] = setting({}, "Options of Jinja's environment for file templates (trim_blocks, ...).")
+    jinja_sls_env: dict[str, Any] = setting({}, "Options of Jinja's environment for SLS files.")
+    failhard: bool = setting(False, "End a state run at the first state that fails.")
+    hash_type: str = setting("sha256", "The digest that functions name where none is asked for.")
+    pillar_source_merging_strategy: str = setting(
+        "smart", "How pillar files go together: smart, recurse, aggregate, overwrite, none, list."
+    )
+    pillar_merge_lists: bool = setting(False, "Append lists of pillar files instead of replacing them.")
+    nodegroups: dict[str, Any] = setting({}, "Names for compound targets: {group: expression or list}.")
+    module_dirs: list[str] = setting([], "Directories with more execution modules.")
+    state_output: str = setting("full", "How state runs print: full, terse, mixed, changes, filter; `_id` prints IDs.")
+    state_verbose: bool = setting(True, "Print states that changed nothing, too.")
+    file_ignore_glob: list[str] = setting([], "Globs of paths that the file server leaves out.")
+    file_ignore_regex: list[str] = setting([], "Expressions of paths that the file server leaves out.")
+    fileserver_followsymlinks: bool = setting(True, "Serve what a symlink inside the roots leads to.")
+    heartbeat_seconds: float = setting(10.0, "How often each connection is probed.")
+    heartbeat_timeout_seconds: float = setting(30.0, "After which silence a connection is given up.")
+    keepalive_seconds: float = setting(20.0, "How often a minion's session tells the master which jobs run.")
+    config_dir: Path = setting(DEFAULT_DIRECTORY, "Where the configuration was read from; not for the file itself.")
+    raw: Mapping[str, Any] = field(default_factory=dict, metadata={"help": ""}, repr=False, compare=False)
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any], *, lines: Mapping[str, tuple[str, int]] | None = None) -> Self:
+        """Build from `{key: value}`; the rest gets its defaults. Raises `ConfigError` with every mistake's place."""
+        values = _validated(cls, given, lines or {})
+        root = Path(os.path.abspath(values.get("root_dir", "/")))
+        config_dir = Path(values.get("config_dir", DEFAULT_DIRECTORY))
+        for name in _PATHS:
+            path = values.get(name, _default(cls, name))
+            values[name] = _below(root, path) if path is not None else None
+        values["config_dir"] = config_dir
+        cls._complete(values, lines or {})
+        config = cls(**values)
+        known = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "raw"}
+        raw = {**given, **{key: _plain(value) for key, value in known.items()}}
+        object.__setattr__(config, "raw", raw)
+        return config
+
+    @classmethod
+    def _complete(cls, values: dict[str, Any], lines: Mapping[str, tuple[str, int]]) -> None:
+        """Work out what depends on other settings or on the machine; each kind of configuration has its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterConfig(Config):
+    """Settings of the master."""
+
+    interface: str = setting("0.0.0.0", "The address to listen on.")  # noqa: S104  # what users of Salt expect
+    publish_port: int = setting(PUBLISH_PORT, "The port of publications.")
+    ret_port: int = setting(REQUEST_PORT, "The port of requests and returns; minions call it master_port.")
+    timeout: float = setting(
+        5.0, "How long a connected minion may be silent before a client stops waiting, in seconds."
+    )
+    keep_jobs_seconds: float = setting(86400.0, "How long the job cache keeps a job.")
+    delivery_window: float = setting(60.0, "How long a job waits for a minion that is away, in seconds.")
+    auto_accept: bool = setting(False, "Accept every new key. For tests: whoever comes first owns the name.")
+    max_pending: int = setting(1000, "How many keys may wait for acceptance.")
+    pending_per_source: int = setting(10, "How many new keys one address may bring a minute.")
+    handshake_rate: float = setting(10.0, "Handshakes a second from one address.")
+    handshake_burst: int = setting(50, "Handshakes at once from one address.")
+    handshake_rate_global: float = setting(2000.0, "Handshakes a second from all addresses.")
+    trusted_networks: list[str] = setting([], "Networks that may bring more handshakes (a site behind one address).")
+    trusted_rate: float = setting(1000.0, "Handshakes a second from one address of a trusted network.")
+    rekey_seconds: float = setting(3600.0, "After which time a session gets new keys.")
+    session_idle_seconds: float = setting(900.0, "After which silence a session is forgotten.")
+    publication_heartbeat_seconds: float = setting(10.0, "How often the head of the job log is published.")
+    epoch_seconds: float = setting(86400.0, "How long one group key is used.")
+    publisher_acl: dict[str, Any] = setting(
+        {}, "Who else may publish jobs: {user or %group: [{targets, functions, args}]}."
+    )
+    runner_dirs: list[str] = setting([], "Directories with more runners.")
+    worker_count: int = setting(2, "Worker processes at most, for pillar and runners; they start on demand.")
+    render_timeout: float = setting(60.0, "How long the pillar of one minion may take to render, in seconds.")
+
+    @classmethod
+    def _complete(cls, values: dict[str, Any], lines: Mapping[str, tuple[str, int]]) -> None:
+        for name in ("publish_port", "ret_port"):
+            _check_port(name, values.get(name, 0), lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinionConfig(Config):
+    """Settings of a minion."""
+
+    id: str = setting("", "This minion's name; empty: what the file minion_id says, else the host's full name.")
+    master: list[str] = setting(["ctl"], "The master's host, or several; a host may carry its own port (`host:4606`).")
+    master_port: int = setting(REQUEST_PORT, "The master's request port; its publish port is learnt from it.")
+    master_fingerprint: str = setting("", "The fingerprint that the master's key must have, from `ctl-key -F`.")
+    tofu: bool = setting(True, "Trust the key of the first master that answers, where no fingerprint is given.")
+    grains: dict[str, Any] = setting({}, "Grains of this minion that win over those of the machine.")
+    file_client: str = setting(
+        "remote", "Where files and pillar come from: remote (the master) or local (the roots here)."
+    )
+    test: bool = setting(False, "Make every state run a dry run.")
+    autoload_dynamic_modules: bool = setting(True, "Sync users' plugins before a highstate.")
+    process_count_max: int = setting(100, "How many jobs may run at once; more wait.")
+    reconnect_min: float = setting(0.2, "The shortest pause before a lost master is tried again, in seconds.")
+    reconnect_max: float = setting(30.0, "The longest pause before a lost master is tried again, in seconds.")
+    pin_backoff_min: float = setting(5.0, "The shortest pause after the master showed a wrong key, in seconds.")
+    pin_backoff_max: float = setting(600.0, "The longest pause after the master showed a wrong key, in seconds.")
+    job_timeout: float = setting(0.0, "End a job that runs longer, in seconds; 0: never, unless the job says so.")
+    shutdown_seconds: float = setting(10.0, "How long running jobs may take to finish when the minion is stopped.")
+    return_max_bytes: int = setting(64 * MIB, "A larger return is cut and marked.")
+    output_max_bytes: int = setting(64 * MIB, "More output of one command is cut and marked.")
+    outbox_max_bytes: int = setting(256 * MIB, "How much is kept of returns that the master has not confirmed.")
+    unknown_arguments: str = setting("error", "What an unknown argument of a state is: error or warn.")
+    states_dirs: list[str] = setting([], "Directories with more state modules.")
+    grains_dirs: list[str] = setting([], "Directories with more grains.")
+    disable_modules: list[str] = setting([], "Execution modules that must not be used here.")
+
+    @classmethod
+    def _complete(cls, values: dict[str, Any], lines: Mapping[str, tuple[str, int]]) -> None:
+        values["id"] = values.get("id") or _find_id(values["config_dir"])
+        if not ID_PATTERN.fullmatch(values["id"]):
+            raise _mistake(
+                "id", f"{values['id']!r} is no minion id: letters, digits, '.', '_' and '-', at most 128", lines
+            )
+        _check_port("master_port", values.get("master_port", 0), lines)
+        _check_word("file_client", values, ("remote", "local"), lines)
+        _check_word("unknown_arguments", values, ("error", "warn"), lines)
+
+
+def find_directory(directory: str | os.PathLike[str] | None = None) -> Path:
+    """Choose the configuration directory: the given one, else $CTL_CONFIG_DIR, else /etc/ctl."""
+    return Path(directory or os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_DIRECTORY)
+
+
+def load_master(directory: Path | None = None, overrides: Mapping[str, Any] | None = None) -> MasterConfig:
+    """Read the master's configuration; raises `ConfigError`. A missing file means all defaults."""
+    return _load(MasterConfig, "master", find_directory(directory), overrides or {})
+
+
+def load_minion(directory: Path | None = None, overrides: Mapping[str, Any] | None = None) -> MinionConfig:
+    """Read a minion's configuration; raises `ConfigError`. A missing file means all defaults."""
+    return _load(MinionConfig, "minion", find_directory(directory), overrides or {})
+
+
+def unknown_keys(config: Config) -> list[str]:
+    """List the keys that are no settings of ours; plugins may read them."""
+    known = {f.name for f in dataclasses.fields(config)}
+    return sorted(key for key in config.raw if key not in known)
+
+
+def _load(cls: type[C], name: str, directory: Path, overrides: Mapping[str, Any]) -> C:
+    values: dict[str, Any] = {}
+    lines: dict[str, tuple[str, int]] = {}
+    for path in [directory / name, *sorted((directory / f"{name}.d").glob("*.conf"))]:
+        for key, (value, line) in _read(path).items():
+            values[key] = value
+            lines[key] = (str(path), line)
+    return cls.from_mapping({**values, **overrides, "config_dir": directory}, lines=lines)
+
+
+def _read(path: Path) -> dict[str, tuple[Any, int]]:
+    """Read one YAML file into {key: (value, line)}."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"it cannot be read: {error}", path=str(path)) from error
+    _check_writers(path)
+    return parse(text, str(path))
+
+
+def parse(text: str, path: str) -> dict[str, tuple[Any, int]]:
+    """Parse a configuration file's text into {key: (value, line)}; raises `ConfigError` naming the line."""
+    import yaml  # programs that find no file need none
+
+    try:
+        loader = yaml.CSafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return {}
+            if not isinstance(node, yaml.MappingNode):
+                raise ConfigError("it must be a mapping of settings", path=path, line=node.start_mark.line + 1)
+            return _pairs(loader, node, path)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise ConfigError(f"it is no YAML: {error.problem or error.context}", path=path, line=line) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"it is no YAML: {error}", path=path) from error
+
+
+def _pairs(loader: Any, node: Any, path: str) -> dict[str, tuple[Any, int]]:
+    pairs: dict[str, tuple[Any, int]] = {}
+    for key_node, value_node in node.value:
+        key, line = loader.construct_object(key_node, deep=True), key_node.start_mark.line + 1
+        if not isinstance(key, str):
+            raise ConfigError(f"the key {key!r} is no text", path=path, line=line)
+        if key in pairs:
+            raise ConfigError(
+                "the key is there twice", path=f"{path}:{line}: {key}", hint=f"first in line {pairs[key][1]}"
+            )
+        pairs[key] = (loader.construct_object(value_node, deep=True), line)
+    return pairs
+
+
+def _check_writers(path: Path) -> None:
+    """Refuse a file that others could have written: it, or a directory above it."""
+    for place in (path, *path.resolve().parents):
+        info = place.stat()
+        sticky = info.st_mode & stat.S_ISVTX and info.st_uid == 0
+        if info.st_mode & stat.S_IWOTH and not sticky:
+            raise ConfigError(
+                f"everyone can write {place}, so it is not read", path=str(path), hint=f"chmod o-w {place}"
+            )
+
+
+def _validated(cls: type[Config], given: Mapping[str, Any], lines: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
+    import msgspec  # settings are read once, and not by the thin programs
+
+    types = _types(cls)
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in types:
+            _check_unknown(key, types, lines)
+            continue
+        if value is None:
+            continue  # `key:` with nothing after it means the default
+        try:
+            values[key] = msgspec.convert(_as_wanted(value, key), types[key], strict=False, dec_hook=_to_path)
+        except msgspec.ValidationError as error:
+            raise _mistake(key, f"{str(error)[:1].lower()}{str(error)[1:].replace('`', '')}", lines) from None
+    return values
+
+
+def _types(cls: type[Config]) -> dict[str, Any]:
+    import typing
+
+    hints = typing.get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.name != "raw"}
+
+
+def _to_path(kind: type, value: Any) -> Any:
+    if issubclass(kind, Path) and isinstance(value, str | Path):
+        return Path(value)
+    raise TypeError(f"expected {kind.__name__}")
+
+
+def _as_wanted(value: Any, key: str) -> Any:
+    """Bend what users write into the declared shape: one word for a list, one directory for an environment's list."""
+    if key == "master" and isinstance(value, str):
+        return [value]
+    if key in ("file_roots", "pillar_roots") and isinstance(value, Mapping):
+        return {env: [roots] if isinstance(roots, str) else list(roots or []) for env, roots in value.items()}
+    return value
+
+
+def _check_unknown(key: str, known: Mapping[str, Any], lines: Mapping[str, tuple[str, int]]) -> None:
+    close = nearest(key, known)
+    if close is not None and edits(key, close) <= MAX_EDITS:
+        raise _mistake(key, "there is no such setting", lines, hint=f"did you mean {close}?")
+    log.info("the setting %s is not one of ctl's; plugins may read it", key)
+
+
+def edits(one: str, other: str) -> int:
+    """Count the letters that differ between two words, as insertions and deletions of a best match (pairs once)."""
+    count = 0
+    for tag, a, b, c, d in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        if tag != "equal":
+            count += max(b - a, d - c)
+    return count
+
+
+def _mistake(key: str, message: str, lines: Mapping[str, tuple[str, int]], hint: str = "") -> ConfigError:
+    path, line = lines.get(key, ("", 0))
+    return ConfigError(f"{key}: {message}", path=path or None, line=line or None, key=key, hint=hint)
+
+
+def _check_port(name: str, port: int, lines: Mapping[str, tuple[str, int]]) -> None:
+    if not 0 <= port <= 65535:
+        raise _mistake(name, f"{port} is no port: 0 to 65535", lines)
+
+
+def _check_word(
+    name: str, values: Mapping[str, Any], words: Sequence[str], lines: Mapping[str, tuple[str, int]]
+) -> None:
+    if name in values and values[name] not in words:
+        raise _mistake(name, f"{values[name]!r} is none of {', '.join(words)}", lines)
+
+
+def _default(cls: type[Config], name: str) -> Any:
+    return next(f.default for f in dataclasses.fields(cls) if f.name == name)
+
+
+def _below(root: Path, path: Path) -> Path:
+    """Put an absolute path below `root`, unless it is there already."""
+    path = Path(path)
+    if not path.is_absolute():
+        return root / path
+    return path if path.is_relative_to(root) else root / path.relative_to("/")
+
+
+def _find_id(directory: Path) -> str:
+    try:
+        if found := (directory / "minion_id").read_text(encoding="utf-8").strip():
+            return found
+    except (OSError, UnicodeDecodeError):
+        pass
+    name = socket.getfqdn()
+    return name if "." in name and not name.startswith("localhost") else socket.gethostname()
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

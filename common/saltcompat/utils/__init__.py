@@ -1,0 +1,1 @@
+"""`salt.utils`: the handful of helpers that public plugins use most."""

@@ -1,0 +1,1 @@
+"""The master: keys, sessions, jobs, files, and the socket of its clients."""

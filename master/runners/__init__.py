@@ -1,0 +1,1 @@
+"""Runners: functions that run on the master."""

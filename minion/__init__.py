@@ -1,0 +1,1 @@
+"""The minion: its daemon, its jobs and what they ask of the master."""

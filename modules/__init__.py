@@ -1,0 +1,1 @@
+"""Execution modules, one flat file for each tool."""

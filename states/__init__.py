@@ -1,0 +1,1 @@
+"""State modules, named by the same nouns as the execution modules."""
