@@ -1,0 +1,1 @@
+company: the demo

@@ -1,0 +1,5 @@
+base:
+  '*':
+    - company
+  'web*':
+    - greeting
