@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,7 @@ ALLOWED = {
 # the few lazy ones, each with its reason
 EXCEPTIONS = {
     ("client/caller.py", "minion"),  # Caller runs functions as ctl-call does
-    ("client/cli/key.py", "master"),  # ctl-key works on the key table while no master runs
+    ("client/keys.py", "master"),  # ctl-key works on the key table while no master runs
 }
 DOORS = {"zmq": "common/sockets.py", "cryptography": "common/crypto.py", "sqlite3": "common/database.py"}
 MAX_LINES = 600
@@ -80,9 +79,9 @@ def test_files_and_functions_are_of_a_readable_size(path: Path) -> None:
     assert path.read_text().count("\n") <= MAX_LINES
     for node in ast.walk(_parse(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            size = (node.end_lineno or node.lineno) - node.lineno + 1
-            docstring = len((ast.get_docstring(node) or "").splitlines())
-            assert size - docstring <= MAX_FUNCTION_LINES, f"{_name(path)}:{node.lineno} {node.name} has {size} lines"
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            size = (node.end_lineno or node.lineno) - body[0].lineno + 1 if body else 0
+            assert size <= MAX_FUNCTION_LINES, f"{_name(path)}:{node.lineno} {node.name} has {size} lines"
 
 
 @pytest.mark.parametrize("path", _files(), ids=_name)
@@ -113,12 +112,15 @@ def test_nothing_unsafe_reads_what_peers_send() -> None:
     assert found == []
 
 
+def _swallows_anything(node: ast.AST) -> bool:
+    """Whether a handler catches every error and does not raise it again after cleaning up."""
+    if not isinstance(node, ast.ExceptHandler) or isinstance(node.body[-1], ast.Raise):
+        return False
+    return node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException")
+
+
 def test_broad_excepts_are_few() -> None:
-    handlers = [
-        node
-        for path in itertools.chain(_files())
-        for node in ast.walk(_parse(path))
-        if isinstance(node, ast.ExceptHandler)
-    ]
-    broad = [h for h in handlers if h.type is None or getattr(h.type, "id", "") in ("Exception", "BaseException")]
-    assert len(broad) <= max(30, len(handlers) * 8 // 100), f"{len(broad)} of {len(handlers)}"
+    nodes = [(path, node) for path in _files() for node in ast.walk(_parse(path))]
+    handlers = [node for _path, node in nodes if isinstance(node, ast.ExceptHandler)]
+    broad = [f"{_name(path)}:{node.lineno}" for path, node in nodes if _swallows_anything(node)]  # type: ignore[attr-defined]
+    assert len(broad) <= len(handlers) * 6 // 100, broad
