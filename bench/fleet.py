@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -144,13 +145,12 @@ class Fleet:
     def accept(self) -> None:
         """Accept every minion's key by its fingerprint, once it has asked, and wait until all are connected."""
         for name, fingerprint in self.fingerprints().items():
-            self._wait(lambda f=fingerprint: self._accepted(f), f"the key of {name} to be accepted")  # type: ignore[misc]
+            self._wait(functools.partial(self._accepted, name, fingerprint), f"the key of {name} to be accepted")
         self.wait_connected(list(self.minions))
 
-    def _accepted(self, fingerprint: str) -> bool:
+    def _accepted(self, name: str, fingerprint: str) -> bool:
         self.run("ctl-key", "--yes", "--accept", "*", "--fingerprint", fingerprint)
-        listed = self.run("ctl-key", "--list", "accepted", "--finger-all", "--out", "json")
-        return fingerprint in self.run("ctl-key", "-F", "--out", "json").stdout or fingerprint in listed.stdout
+        return name in json.loads(self.run("ctl-key", "-L", "--out", "json").stdout)["minions"]
 
     def wait_connected(self, names: Sequence[str]) -> None:
         """Wait until the master names these minions as connected."""
