@@ -128,7 +128,7 @@ class Fleet:
 
     def wait_for_master(self) -> None:
         """Wait until the master answers its clients."""
-        self._wait(lambda: self.run("ctl-key", "-L").returncode == 0, "the master to answer")
+        self._wait(lambda: self.run("ctl-run", "manage.up").returncode == 0, "the master to answer")
 
     def fingerprints(self) -> dict[str, str]:
         """Ask each minion's own side for the fingerprint of its key."""

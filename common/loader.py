@@ -88,6 +88,13 @@ class Loader(Mapping[str, Function]):
     ) -> None:
         self.kind = kind
         self.context = context
+        self._package = package
+        self._directories = directories
+        self.forget()
+
+    def forget(self) -> None:
+        """Look for plugins anew, and ask again those that declined: files or tools have changed."""
+        package, directories = self._package, self._directories
         users = [source for directory in directories for source in _read_sources(Path(directory), None)]
         builtin = list(builtin_sources(package)) if package else []
         self._sources: dict[str, list[Source]] = {}

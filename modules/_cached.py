@@ -1,0 +1,129 @@
+"""Copies of tree files and downloads under their own names, below the cache directory."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import ssl
+import tempfile
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
+
+from ..common import files
+from ..common.atomic import atomic_write
+from ..common.context import current
+from ..common.directory import make_directories
+from ..common.errors import CommandExecutionError, FileServerError
+
+log = logging.getLogger(__name__)
+
+REMOTE_SCHEMES = ("http", "https", "ftp")
+DOWNLOAD_TIMEOUT_S = 60.0
+_CHUNK_BYTES = 1 << 20
+
+
+def tree_directory() -> Path:
+    """Return where copies of tree files are kept, by environment."""
+    return Path(current().config["cachedir"], "minion", "tree")
+
+
+def url_directory() -> Path:
+    """Return where downloads are kept, by host."""
+    return Path(current().config["cachedir"], "minion", "urls")
+
+
+def split_source(url: str, saltenv: str | None) -> tuple[str, str]:
+    """Take a tree URL apart into path and environment: its own, else the one given, else the job's."""
+    path, named = files.split_url(url)
+    return path, named or saltenv or current().saltenv
+
+
+def fetch_tree_file(path: str, saltenv: str) -> Path | None:
+    """Return a local path with the content of a tree file, under whatever name, or None where there is no such file."""
+    try:
+        return current().files.fetch(path, saltenv)
+    except FileServerError as error:
+        log.info("%s", error)
+        return None
+
+
+def copy_of_tree_file(path: str, saltenv: str) -> Path:
+    """Return where the copy of a tree file is kept, whether or not there is one."""
+    return files.safe_join(tree_directory() / files.check_relative(saltenv), path)
+
+
+def cache_tree_file(path: str, saltenv: str) -> Path | None:
+    """Copy a tree file into the cache, under its own name, and return where; None where there is no such file."""
+    info = current().files.find([path], saltenv)[path]
+    if info is None:
+        return None
+    where = copy_of_tree_file(path, saltenv)
+    if _has_digest(where, info.digest):
+        return where
+    make_directories(where.parent, mode=0o700)
+    atomic_write(where, chunks_of(current().files.fetch(path, saltenv)), mode=info.mode & 0o755 | 0o400)
+    return where
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except OSError:
+        return False
+
+
+def chunks_of(path: str | Path) -> Iterator[bytes]:
+    """Give a file's content in pieces."""
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def copy_of_url(url: str) -> Path:
+    """Return where the download of a URL is kept, whether or not there is one."""
+    parts = urlsplit(url)
+    name = quote(parts.path.lstrip("/") or "index", safe="/") + (f"?{quote(parts.query)}" if parts.query else "")
+    return files.safe_join(url_directory(), f"{parts.scheme}/{quote(parts.netloc.rpartition('@')[2])}/{name}")
+
+
+def cache_url(url: str, verify_ssl: bool = True) -> Path:
+    """Download a URL into the cache and return where; raises `CommandExecutionError` where that fails."""
+    where = copy_of_url(url)
+    make_directories(where.parent, mode=0o700)
+    download(url, where, verify_ssl)
+    return where
+
+
+def download(url: str, path: str | Path, verify_ssl: bool = True) -> None:
+    """Write what a URL gives to a file."""
+    if urlsplit(url).scheme not in REMOTE_SCHEMES:
+        raise CommandExecutionError(f"{url!r} is no http, https or ftp URL")
+    context = None if verify_ssl else ssl._create_unverified_context()  # noqa: S323  # the user asked for it
+    shown = urlsplit(url)._replace(query="").geturl().replace(urlsplit(url).netloc, urlsplit(url).hostname or "")
+    try:
+        # The scheme is checked above, and redirects go to the same schemes only.
+        with (
+            urlopen(url, timeout=DOWNLOAD_TIMEOUT_S, context=context) as response,  # noqa: S310
+            tempfile.TemporaryFile() as kept,
+        ):
+            shutil.copyfileobj(response, kept, _CHUNK_BYTES)
+            kept.seek(0)
+            atomic_write(path, iter(lambda: kept.read(_CHUNK_BYTES), b""), mode=0o600)
+    except (OSError, ValueError, HTTPException) as error:
+        raise CommandExecutionError(f"{shown} cannot be downloaded: {error}") from error
+
+
+def destination(dest: str, name: str) -> str:
+    """Return the path to write to: `dest`, or `name` in it where it is a directory."""
+    path = os.path.expanduser(dest)
+    if not os.path.isabs(path):
+        raise CommandExecutionError(f"the destination {dest!r} is not an absolute path")
+    if path.endswith("/") or os.path.isdir(path):
+        return os.path.join(path, name)
+    return path
