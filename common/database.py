@@ -93,6 +93,7 @@ class Database:
         everything that was in it.
         """
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # who stops waiting for a write does not stop the write
         if self._closed:
             future.set_exception(StorageError(f"the database {self.path} is closed"))
             return future

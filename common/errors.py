@@ -4,6 +4,7 @@ CtlError
 ├── ConfigError(ValueError)            a setting is wrong; names file, line and key
 ├── WireError(ValueError)              a message is malformed, too large or not allowed here
 │   └── ReplayError                    a counter or sequence number that was seen before
+│       └── LateFrame                  … as an honest frame has it that lost a race
 ├── AuthenticationError(PermissionError)
 │   ├── HandshakeError                 a handshake message did not verify
 │   └── PinError                       the master's key is not the one that was pinned
@@ -85,7 +86,15 @@ class ReplayError(WireError):
     code = "replay"
 
 
+class LateFrame(ReplayError):
+    """A frame that nobody needs any more, such as the reply to a request that was given up; no sign of an attack."""
+
+    code = "late"
+
+
 class SealError(WireError):
+    """What was sealed does not open: another key, or bytes that were changed."""
+
     code = "seal"
 
 
@@ -110,6 +119,8 @@ class StalePublication(WireError):
 
 
 class ForgedPublication(WireError):
+    """A publication sealed with the group key, but not signed by the master: an accepted minion attacks."""
+
     code = "forged"
 
 

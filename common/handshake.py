@@ -264,13 +264,23 @@ class Responder:
         self._transcript, self.hsid, self._step = transcript, handshake, wire.AUTH
         return clear + sealed
 
+    @property
+    def awaits_auth(self) -> bool:
+        """Whether M3 is still to come."""
+        return self._step == wire.AUTH
+
     def auth(self, frame: bytes) -> Claim:
-        """Take M3 and return what the minion claims, its signature verified; whether to accept it is the caller's."""
+        """Take M3 and return what the minion claims, its signature verified; whether to accept it is the caller's.
+
+        A frame that does not open changes nothing; one that opens and is wrong ends the handshake.
+        """
         _expect_step(self._step == wire.AUTH)
         clear, sealed = _split(frame, wire.AUTH, 24, MAX_AUTH_BYTES)
         if clear[8:] != self.hsid:
             raise HandshakeError("the message belongs to another handshake")
-        claim, signature = _auth_fields(self._transcript.open("k3", sealed))
+        fields = self._transcript.open("k3", sealed)
+        self._step = 0  # whoever sealed it is the peer: a second try would be as wrong
+        claim, signature = _auth_fields(fields)
         data = self._transcript.h + _minion_digest(claim.id, claim.kind, claim.public)
         if not crypto.verify(claim.public, crypto.CONTEXT_HANDSHAKE_MINION, signature, data):
             raise HandshakeError("the minion did not prove that it holds its key")

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .errors import WireError
+
 # C0, DEL and C1, the line and paragraph separators of Unicode, marks that turn the direction of text, lone surrogates
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 MAX_DEPTH = 32
@@ -33,3 +35,10 @@ def one_line(value: Any, depth: int = 0) -> Any:
     if isinstance(value, tuple):
         return tuple(one_line(item, depth + 1) for item in value)
     return value
+
+
+def own_grains(minion: str, grains: Any) -> dict[Any, Any]:
+    """Return what `minion` says of itself as a master may use it: one-line strings, and the id that its session has."""
+    if not isinstance(grains, dict):
+        raise WireError("grains are a mapping")
+    return {**one_line(grains), "id": minion}

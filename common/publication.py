@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from . import crypto, wire
-from .errors import ForgedPublication, ReplayError, StalePublication, UnknownEpoch, WireError
+from .errors import ForgedPublication, LateFrame, ReplayError, StalePublication, UnknownEpoch, WireError
 
 EPOCH_ID_BYTES: Final = 8
 MASTER_FP_BYTES: Final = 8
@@ -120,6 +120,7 @@ class Receiver:
         self._retired: deque[bytes] = deque(maxlen=RETIRED_EPOCHS)
         self.epoch_id = b""
         self.last_seq = 0
+        self._start_seq = 0
         self.adopt(group)
 
     def adopt(self, group: list[Any]) -> None:
@@ -130,6 +131,7 @@ class Receiver:
         elif self.epoch_id:
             self._retired.append(self.epoch_id)
         self.epoch_id, self.last_seq, self.head, self.slot = epoch_id, start_seq, head, slot
+        self._start_seq = start_seq
         self._aead = crypto.Aead(group_key)
         self._signer = crypto.VerifyingKey(public)
 
@@ -161,8 +163,10 @@ class Receiver:
             raise WireError("a publication of another master")
         if epoch_id != self.epoch_id:
             if epoch_id in self._retired:
-                raise ReplayError("a publication of an epoch that is over")
+                raise LateFrame("a publication of an epoch that is over")
             raise UnknownEpoch("a publication of an epoch whose key is not known here", epoch_id=epoch_id)
+        if seq <= self._start_seq:
+            raise LateFrame(f"publication {seq} is from before {self._start_seq}, where this minion began to read")
         if seq <= self.last_seq:
             raise ReplayError(f"publication {seq} after {self.last_seq}")
         return seq, ts_ms, log_off

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from . import crypto, wire
-from .errors import ReplayError, WireError
+from .errors import LateFrame, ReplayError, WireError
 
 REKEY_MESSAGES: Final = 2**20
 REKEY_BYTES: Final = 4 * 2**30
@@ -161,13 +161,14 @@ class _Session:
 class MinionSession(_Session):
     """The minion's end: makes requests, opens replies and pushes."""
 
-    __slots__ = ("_last_push", "_outstanding", "_random")
+    __slots__ = ("_last_push", "_last_reply", "_outstanding", "_random")
 
     def __init__(self, keys: SessionKeys, random: crypto.Random = os.urandom) -> None:
         super().__init__(keys)
         self._random = random
         self._outstanding: dict[int, None] = {}
         self._last_push = -1
+        self._last_reply = -1
 
     def request(
         self, method: str, args: dict[str, Any], rid: bytes | None = None, *, one_way: bool = False
@@ -190,9 +191,11 @@ class MinionSession(_Session):
         self._check(frame, _REPLY, _LONG.size)
         _, _, counter, answered = _LONG.unpack_from(frame)
         if answered not in self._outstanding:
-            raise ReplayError(f"a reply to request {answered}, which awaits none")
+            kind = ReplayError if counter <= self._last_reply else LateFrame
+            raise kind(f"a reply to request {answered}, which awaits none")
         plain = self._dn.open(_COUNTER.pack(counter), frame[_LONG.size :], frame[: _LONG.size])
         del self._outstanding[answered]
+        self._last_reply = max(self._last_reply, counter)
         self._count(frame)
         code, body = _reply_fields(wire.unpack(plain, max_elements=wire.MAX_REPLY_ELEMENTS))
         return Reply(answered, code, body)

@@ -90,7 +90,10 @@ class _Socket:
                 parts = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._handle(parts)
+            try:
+                self._handle(parts)
+            except Exception:  # the boundary around one message: whatever it was, the next one is served
+                log.exception("a message broke its handler")
         self._look_again()
 
     def _handle(self, parts: list[bytes]) -> None:

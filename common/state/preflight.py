@@ -1,0 +1,107 @@
+"""Check every chunk before the first change: does its function exist, do its arguments fit.
+
+Looks at names and types, never at the machine. All problems of a run come together. A function that does not exist is
+no problem of the run: it fails its own state, at its turn.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .. import arguments
+from ..errors import CtlError, PluginError
+from . import obsolete
+from .low import INTERNAL_KEYS, Chunk, Marks, Place
+from .slots import has_slot
+
+Function = Callable[..., Any]
+_QUOTED = re.compile(r"'(\w+)'")
+
+
+def definition(states: Mapping[str, Function], name: str) -> Function | None:
+    """Return a state function, also where its plugin does not load here; None where there is none."""
+    try:
+        find = getattr(states, "definition", None)
+        found: Function | None = find(name) if find is not None else states.get(name)
+    except PluginError:
+        return None
+    return found
+
+
+def given(chunk_low: Mapping[str, Any], function: Function) -> dict[str, Any]:
+    """Return the arguments that a function gets from low data: what steers the run is kept out, unless named."""
+    parameters = arguments.signature(function).parameters
+    return {key: value for key, value in chunk_low.items() if key not in INTERNAL_KEYS or _names(parameters, key)}
+
+
+def _names(parameters: Mapping[str, inspect.Parameter], key: str) -> bool:
+    parameter = parameters.get(key)
+    return parameter is not None and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+
+
+def takes_any(function: Function) -> bool:
+    """Tell whether a function takes keyword arguments that it does not name."""
+    return any(p.kind is p.VAR_KEYWORD for p in arguments.signature(function).parameters.values())
+
+
+def check(
+    chunks: Iterable[Chunk], states: Mapping[str, Function], marks: Marks, *, unknown_arguments: str = "error"
+) -> list[str]:
+    """Return the problems of all chunks, each with the place it is at; leave warnings in the chunks."""
+    problems: dict[str, None] = {}  # several names of one ID share a mistake
+    known: dict[str, Function | None] = {}
+    for chunk in chunks:
+        name = chunk.function
+        if name not in known:
+            known[name] = definition(states, name)
+        function = known[name]
+        if function is None:
+            continue
+        for mistake in _mistakes(chunk, function, unknown_arguments):
+            problems[_sentence(chunk, mistake, marks)] = None
+    return list(problems)
+
+
+def _mistakes(chunk: Chunk, function: Function, unknown_arguments: str) -> list[str]:
+    values = given(chunk.low, function)
+    parameters = arguments.signature(function).parameters
+    if not takes_any(function):
+        for key in [key for key in values if key not in parameters]:
+            by = obsolete.replacement(chunk.state, chunk.fun, key)
+            if by is not None:
+                hint = f"; use '{by}'" if by else ""
+                chunk.warnings.append(f"'{key}' is an obsolete argument of {chunk.function} and is ignored{hint}")
+                del values[key]
+            elif key.startswith("__"):
+                del values[key]
+    for key, value in values.items():
+        if has_slot(value) and key in parameters and parameters[key].default is not inspect.Parameter.empty:
+            values[key] = None  # only running it tells its type
+    mistakes = arguments.problems(function, values)
+    if unknown_arguments != "warn":
+        return mistakes
+    chunk.warnings += [f"{chunk.function}: {mistake}" for mistake in mistakes if mistake.startswith("unknown")]
+    return [mistake for mistake in mistakes if not mistake.startswith("unknown")]
+
+
+def _sentence(chunk: Chunk, mistake: str, marks: Marks) -> str:
+    argument = _QUOTED.search(mistake)
+    place: Place | None = chunk.place
+    if argument:
+        place = marks.place(chunk.id, chunk.state, chunk.fun, argument.group(1)) or place
+    where = str(place) if place else chunk.sls
+    return f"{where}: {chunk.function}: {mistake}, in state '{chunk.id}' of SLS '{chunk.sls}'"
+
+
+def why_missing(states: Mapping[str, Function], name: str) -> str:
+    """Say why there is no such state function."""
+    try:
+        states[name]
+    except CtlError as error:
+        return str(error)
+    except LookupError:
+        pass
+    return f"'{name}' is not available"

@@ -1,0 +1,415 @@
+"""Run a program of chunks: each is planned at its turn, by what its requisites came to, and applied.
+
+Owns the order of events within a run (requisites, conditions, the function, mod_watch, check_cmd, retry, listeners)
+and the shape of the returns. What the requisites mean is in `status.py`, what a plan means in `applying.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import datetime
+from typing import Any
+
+from .. import arguments
+from ..context import Context, use
+from . import applying, conditions, preflight, slots, status
+from .low import LOWSTATE, REQUISITE_IN_KEYS, REQUISITE_KEYS, Chunk, tag_of
+from .requisites import Node, Program
+from .retry import Retry, attempt_comment
+
+log = logging.getLogger(__name__)
+
+Return = dict[str, Any]
+MAX_PARALLEL = 16
+MASK = "**********"
+
+
+class Runtime:
+    """One run of a program. `results` maps each chunk's tag to its return, in the order they ran."""
+
+    def __init__(self, context: Context, program: Program, *, failhard: bool = False) -> None:
+        self.context = context
+        self.program = program
+        self.failhard = failhard
+        self.results: dict[str, Return] = {}
+        # What chunks that a prereq had planned ahead would do.
+        self._ahead: dict[str, Return] = {}
+        self._numbers = itertools.count()
+        self._initialised: set[str] = set()
+        self._futures: dict[str, Future[Return]] = {}
+        self._deferred: list[Node] = []
+        self._chunks = {node.tag: node.chunk for node in program.nodes if not node.check}
+        self._executor: ThreadPoolExecutor | None = None
+
+    def run(self) -> dict[str, Return]:
+        """Run every chunk, then the listeners; return the results."""
+        self.context.scratch[LOWSTATE] = [chunk.low for chunk in self._chunks.values()]
+        try:
+            self._run_nodes()
+            self._listen()
+        finally:
+            if self._executor is not None:
+                self._executor.shutdown()
+        return self.results
+
+    def _run_nodes(self) -> None:
+        """Run the nodes in order, until one's failure ends the run."""
+        ended = any(self._take(node) or self._run_deferred() for node in self.program.nodes)
+        self._settle_all()
+        while self._deferred and not ended:
+            ended = self._run_deferred()
+            self._settle_all()
+
+    def _run_deferred(self) -> bool:
+        waiting, self._deferred = self._deferred, []
+        for position, node in enumerate(waiting):
+            if self._take(node):
+                self._deferred += waiting[position + 1 :]
+                return True
+        return False
+
+    def _take(self, node: Node) -> bool:
+        """Give a node its turn; True where its failure ends the run."""
+        if node.tag in self.results:
+            return False
+        if node.chunk.low.get("parallel") and not node.check and self._is_waiting(node):
+            self._deferred.append(node)
+            return False
+        self._initialise(node.chunk)
+        if node.check:
+            self._check(node)
+        else:
+            self._turn(node)
+        return self._ends_run(node.chunk)
+
+    def _ends_run(self, chunk: Chunk) -> bool:
+        ret = self.results.get(chunk.tag)
+        if ret is None or self.context.test or chunk.tag in self._futures:
+            return False
+        return ret["result"] is False and bool(chunk.low.get("failhard", self.failhard))
+
+    # -- one node ----------------------------------------------------------------------------------------------
+
+    def _turn(self, node: Node) -> None:
+        chunk = node.chunk
+        decision = self._decide(node)
+        if decision in status.LEFT_OUT:
+            self._leave_out(chunk, True, status.LEFT_OUT[decision])
+        elif decision == "fail":
+            self._leave_out(chunk, False, self._failed_requisites(node))
+        elif chunk.low.get("parallel"):
+            self._start(chunk, decision, node)
+        else:
+            self._store(chunk, self._run_chunk(chunk, decision, node))
+
+    def _run_chunk(self, chunk: Chunk, decision: str, node: Node | None) -> Return:
+        ret = self._call(chunk)
+        if decision == "skip_watch":
+            ret["comment"] += " mod_watch was not run because requisites were skipped by another state"
+        elif decision == "change" and not ret["changes"] and not ret.get("skip_watch") and self._has_watch(chunk):
+            ret = self._call(Chunk(self._watching(chunk.low, node), chunk.place))
+        return ret
+
+    def _watching(self, low: Mapping[str, Any], node: Node | None) -> dict[str, Any]:
+        required: dict[str, list[dict[str, Any]]] = {}
+        for kind, before in node.before if node else ():
+            required.setdefault(kind, []).append(before.chunk.low)
+        return {**low, "sfun": low["fun"], "fun": "mod_watch", "__reqs__": required}
+
+    def _has_watch(self, chunk: Chunk) -> bool:
+        return f"{chunk.state}.mod_watch" in self.context.states
+
+    def _check(self, node: Node) -> None:
+        """Plan a chunk ahead of its turn, for the state whose `prereq` it is."""
+        chunk = node.chunk
+        decision = self._decide(node)
+        if decision in status.LEFT_OUT:
+            self._ahead[chunk.tag] = self._leave_out(chunk, True, status.LEFT_OUT[decision])
+            return
+        if decision == "fail":
+            self._ahead[chunk.tag] = self._leave_out(chunk, False, self._failed_requisites(node))
+            return
+        self._settle_all()
+        kept, self.context.test = self.context.test, True
+        try:
+            ret = self._attempt(chunk)
+        finally:
+            self.context.test = kept
+        if decision == "change" and ret["result"] and not ret["changes"]:
+            ret |= {"result": None, "changes": {"watch": "watch"}}
+        self._ahead[chunk.tag] = ret
+
+    def _decide(self, node: Node) -> str:
+        found: dict[str, list[Return]] = {}
+        for kind, before in node.before:
+            tag = before.chunk.tag
+            ret = self._ahead.get(tag) if kind == "prereq" else self._result(tag)
+            if ret is not None:
+                found.setdefault(kind, []).append(ret)
+        return status.decide(found)
+
+    def _failed_requisites(self, node: Node) -> str:
+        failed: dict[str, None] = {}
+        for kind, before in node.before:
+            tag = before.chunk.tag
+            ret = self._ahead.get(tag) if kind == "prereq" else self.results.get(tag)
+            if ret is not None and ret["result"] is False:
+                failed[f"{before.chunk.sls}.{before.chunk.id}"] = None
+        return f"One or more requisite failed: {', '.join(failed)}"
+
+    def _leave_out(self, chunk: Chunk, result: bool, comment: str) -> Return:
+        now = datetime.now().astimezone()
+        ret: Return = {
+            "name": chunk.low["name"],
+            "changes": {},
+            "result": result,
+            "comment": comment,
+            "start_time": now.time().isoformat(),
+            "duration": 0.0,
+            "__state_ran__": False,
+        }
+        self._store(chunk, self._complete(chunk, ret))
+        return ret
+
+    # -- calling a function ------------------------------------------------------------------------------------
+
+    def _call(self, chunk: Chunk) -> Return:
+        """Call a chunk's function, again as its `retry` says, and complete the return."""
+        retry = Retry.read(chunk.low.get("retry"))
+        ret = self._timed(chunk)
+        if retry is None:
+            return ret
+        if self.context.test:
+            ret["comment"] = f"{ret['comment']}  {retry.describe()}"
+            return ret
+        comments: list[str] = []
+        first, duration = ret["start_time"], ret["duration"]
+        for number in range(1, retry.attempts):
+            if ret["result"] is retry.until:
+                break
+            comments.append(attempt_comment(number, ret["result"], ret["comment"]))
+            pause = retry.pause()
+            time.sleep(pause)
+            ret = self._timed(chunk)
+            duration += pause * 1000 + ret["duration"]
+        ret["comment"] = "\n".join([*comments, ret["comment"]])
+        ret |= {"start_time": first, "duration": round(duration, 3)}
+        return ret
+
+    def _timed(self, chunk: Chunk) -> Return:
+        begun = datetime.now().astimezone()
+        start = time.perf_counter()
+        ret = self._attempt(chunk)
+        if chunk.warnings:
+            ret["warnings"] = [*ret.get("warnings", ()), *chunk.warnings]
+        ret["start_time"] = begun.time().isoformat()
+        ret["duration"] = round((time.perf_counter() - start) * 1000, 3)
+        return self._complete(chunk, ret)
+
+    def _complete(self, chunk: Chunk, ret: Return) -> Return:
+        ret["__run_num__"] = next(self._numbers)
+        ret["__sls__"] = chunk.low.get("__sls__")
+        ret["__id__"] = chunk.low["__id__"]
+        if chunk.place is not None:
+            ret["__source__"] = str(chunk.place)
+        if chunk.low.get("no_log"):
+            ret |= {"name": MASK, "comment": MASK, "changes": dict.fromkeys(ret["changes"], MASK)}
+        return ret
+
+    def _attempt(self, chunk: Chunk) -> Return:
+        """Evaluate the conditions and call the function once."""
+        low = chunk.low
+        function = self._function(chunk.function)
+        if function is None:
+            return self._unknown(chunk)
+        with self._surroundings(low, function) as context:
+            skipped = self._skipped(context, chunk)
+            if skipped is not None:
+                return skipped
+            kwargs = {key: slots.fill(value, context.functions) for key, value in _kwargs(low, function).items()}
+            ret = applying.attempt(context, function, kwargs)
+            if "check_cmd" in low and "check_cmd" not in kwargs and not context.test:
+                ret["result"], ret["comment"] = conditions.check_command(context, low)
+        return ret
+
+    def _skipped(self, context: Context, chunk: Chunk) -> Return | None:
+        low = chunk.low
+        if not any(key in low for key in conditions.CONDITIONS) or f"{chunk.state}.mod_run_check" in context.states:
+            return None
+        try:
+            verdict = conditions.judge(context, low)
+        except Exception as error:  # the boundary around the functions that conditions ask
+            comment = f"An exception occurred in this state: {type(error).__name__}: {error}"
+            return {"name": low["name"], "result": False, "changes": {}, "comment": comment}
+        if not verdict.skip:
+            return None
+        return {"name": low["name"], "result": True, "changes": {}, "comment": verdict.comment, "skip_watch": True}
+
+    def _function(self, name: str) -> Callable[..., Any] | None:
+        states = self.context.states
+        return states[name] if name in states else None  # noqa: SIM401 (a loader imports what `get` would ask for)
+
+    def _unknown(self, chunk: Chunk) -> Return:
+        why = preflight.why_missing(self.context.states, chunk.function)
+        comment = f"State '{chunk.function}' was not found in SLS '{chunk.sls}'\nReason: {why}\n"
+        return {"name": chunk.low["name"], "result": False, "changes": {}, "comment": comment}
+
+    @contextlib.contextmanager
+    def _surroundings(self, low: Mapping[str, Any], function: Callable[..., Any]) -> Iterator[Context]:
+        """Set what a state function runs in: its environment of the tree, `runas`, `umask`, Salt's names."""
+        saltenv = str(low.get("saltenv") or low.get("__env__") or "base")
+        context = dataclasses.replace(self.context, saltenv=saltenv)
+        _inject(function, low, self.results, saltenv)
+        steering = {key: low[key] for key in ("runas", "runas_password") if low.get(key) is not None}
+        context.scratch.update(steering)
+        umask = low.get("umask")
+        kept = None if umask is None else os.umask(int(str(umask), 8))
+        try:
+            with use(context):
+                yield context
+        finally:
+            if kept is not None:
+                os.umask(kept)
+            for key in steering:
+                context.scratch.pop(key, None)
+
+    def _initialise(self, chunk: Chunk) -> None:
+        """Call a module's `mod_init` once, before its first state."""
+        state = chunk.state
+        if state in self._initialised or chunk.function not in self.context.states:
+            return
+        function = self._function(f"{state}.mod_init")
+        if function is None:
+            self._initialised.add(state)
+            return
+        try:
+            with self._surroundings(chunk.low, function):
+                done = function(dict(chunk.low))
+        except Exception:  # the boundary around plugin code
+            log.exception("mod_init of the state module %s failed", state)
+            done = True
+        if done:
+            self._initialised.add(state)
+
+    # -- storing, reporting ------------------------------------------------------------------------------------
+
+    def _store(self, chunk: Chunk, ret: Return) -> None:
+        parts = ret.pop("sub_state_run", None) or ()
+        self.results[chunk.tag] = ret
+        self._report(chunk.tag, ret)
+        for part in parts:
+            self._store_part(chunk, part)
+        self._refresh(chunk, ret)
+        fire = chunk.low.get("fire_event")
+        if fire:
+            name = ret["name"] if fire is True else fire
+            self.context.daemon.event(f"state_result/{self.context.jid}/{name}", {"ret": ret})
+
+    def _store_part(self, chunk: Chunk, part: Mapping[str, Any]) -> None:
+        """Add a return that a state made for something within it."""
+        ret: Return = {
+            "changes": part.get("changes", {}),
+            "result": part.get("result"),
+            "comment": part.get("comment", ""),
+            "duration": part.get("duration", 0.0),
+            "start_time": part.get("start_time") or datetime.now().astimezone().time().isoformat(),
+            "__state_ran__": True,
+            "name": chunk.low["name"],
+        }
+        tag = tag_of(part["low"])
+        self.results[tag] = self._complete(chunk, ret)
+        self._report(tag, ret)
+
+    def _report(self, tag: str, ret: Return) -> None:
+        self.context.daemon.progress({"tag": tag, "ret": ret, "len": len(self._chunks)})
+
+    def _refresh(self, chunk: Chunk, ret: Return) -> None:
+        """Renew what a state that changed something asks to have renewed."""
+        if not ret["changes"] or self.context.test:
+            return
+        if chunk.low.get("reload_modules"):
+            for loader in (self.context.functions, self.context.states):
+                forget = getattr(loader, "forget", None)
+                if forget is not None:
+                    forget()
+        if chunk.low.get("reload_grains"):
+            self.context.daemon.refresh("grains")
+        if chunk.low.get("reload_pillar"):
+            fresh = self.context.daemon.pillar(fresh=True)
+            self.context.pillar.clear()
+            self.context.pillar.update(fresh)
+
+    # -- parallel ----------------------------------------------------------------------------------------------
+
+    def _is_waiting(self, node: Node) -> bool:
+        tags = [before.chunk.tag for _kind, before in node.before]
+        return any(
+            tag not in self.results or (tag in self._futures and not self._futures[tag].done())
+            for tag in tags
+            if tag in self._futures or any(waiting.tag == tag for waiting in self._deferred)
+        )
+
+    def _start(self, chunk: Chunk, decision: str, node: Node) -> None:
+        if self._executor is None:
+            limit = int(self.context.config.get("state_max_parallel") or MAX_PARALLEL)
+            self._executor = ThreadPoolExecutor(limit, thread_name_prefix="state")
+        task = copy_context()
+        self._futures[chunk.tag] = self._executor.submit(task.run, self._run_chunk, chunk, decision, node)
+        self.results[chunk.tag] = {"name": chunk.name, "result": None, "changes": {}, "comment": "Started in parallel"}
+
+    def _result(self, tag: str) -> Return | None:
+        """Return a chunk's result, waiting for one that still runs."""
+        future = self._futures.pop(tag, None)
+        if future is not None:
+            ret = future.result()
+            ret["__parallel__"] = True
+            self._store(self._chunks[tag], ret)
+        return self.results.get(tag)
+
+    def _settle_all(self) -> None:
+        for tag in list(self._futures):
+            self._result(tag)
+
+    # -- listeners ---------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Call mod_watch, once, for each chunk that listens to one that changed."""
+        done: set[str] = set()
+        for chunk, heard in self.program.listeners:
+            if not any(self._was_changed(other) for other in heard) or not self._has_watch(chunk):
+                continue
+            steering = REQUISITE_KEYS | REQUISITE_IN_KEYS
+            low = {key: value for key, value in chunk.low.items() if key not in steering}
+            low |= {"sfun": low["fun"], "fun": "mod_watch", "__id__": f"listener_{low['__id__']}"}
+            listener = Chunk(low, chunk.place)
+            if listener.tag not in done:
+                done.add(listener.tag)
+                self._store(listener, self._call(listener))
+
+    def _was_changed(self, chunk: Chunk) -> bool:
+        ret = self.results.get(chunk.tag)
+        return ret is not None and (bool(ret["changes"]) or (self.context.test and ret["result"] is None))
+
+
+def _kwargs(low: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
+    """Return what a function is called with: what it names, and all the rest where it takes any."""
+    values = preflight.given(low, function)
+    if preflight.takes_any(function):
+        return values
+    parameters = arguments.signature(function).parameters
+    return {key: value for key, value in values.items() if key in parameters}
+
+
+def _inject(function: Callable[..., Any], low: Mapping[str, Any], running: Mapping[str, Return], saltenv: str) -> None:
+    """Set the names that Salt gives a users' plugin for each state."""
+    names = getattr(function, "__globals__", {})
+    if "__low__" in names and "__salt__" in names:
+        names.update(__low__=low, __running__=running, __sls__=low.get("__sls__", ""), __env__=saltenv)

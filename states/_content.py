@@ -1,0 +1,197 @@
+"""The content that a managed file shall have: where it comes from, its digest, and its bytes."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ..common import files
+from ..common.context import FileInfo, current
+from ..common.errors import CommandExecutionError, FileServerError
+from ._checksum import Checksum, parse_checksum, search_checksum
+from ._planning import Missing
+
+REMOTE_SCHEMES = ("http", "https", "ftp")
+MAX_DIGEST_FILE_BYTES = 1024 * 1024
+_CHUNK_BYTES = 1 << 20
+
+# Digests of files on this machine, for as long as the job lasts.
+digests = files.Digests()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes with their SHA-256: in memory, or in a file (`fetch` gives its path) that is only read where needed."""
+
+    digest: str
+    size: int
+    data: bytes | None = None
+    fetch: Callable[[], Path] | None = None
+    mode: int | None = None
+
+    def read(self) -> bytes:
+        """Return the whole content."""
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the content in pieces."""
+        if self.fetch is None:
+            yield self.data or b""
+            return
+        with open(self.fetch(), "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+
+
+def content_of_bytes(value: bytes, mode: int | None = None) -> Content:
+    """Return content that is in memory."""
+    return Content(hashlib.sha256(value).hexdigest(), len(value), value, None, mode)
+
+
+def content_of_path(path: str | Path) -> Content:
+    """Return the content of a file of this machine, with the file's mode."""
+    status = os.stat(path)
+    digest = digests.of(str(path), status)
+    return Content(digest, status.st_size, None, lambda: Path(path), stat.S_IMODE(status.st_mode))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place that content comes from: `kind` is tree, local or remote; `path` the part of the URL that names it."""
+
+    url: str
+    kind: str
+    path: str
+    saltenv: str
+    source_hash: Any = ""
+    info: FileInfo | None = None
+
+
+def choose_source(candidates: str | Sequence[Any] | Mapping[str, Any], source_hash: Any = "") -> Source:
+    """Return the first of the sources that exists; each may be a URL or `{url: source_hash}`."""
+    given = [candidates] if isinstance(candidates, str | Mapping) else list(candidates)
+    sources = [source for item in given for source in _sources(item, source_hash)]
+    if not sources:
+        raise CommandExecutionError("the list of sources is empty")
+    found = _tree_files(sources)
+    last: CommandExecutionError | None = None
+    for source in sources:
+        if source.kind == "tree":
+            info = found[source.saltenv, source.path]
+            if info is not None:
+                return Source(source.url, source.kind, source.path, source.saltenv, source.source_hash, info)
+        elif source.kind == "remote" or os.path.isfile(source.path):
+            return source
+        else:
+            last = Missing(f"the source {source.path} is not there")
+    if last is not None and len(sources) == 1:
+        raise last
+    if len(sources) == 1:
+        raise FileServerError(f"the source {sources[0].url} is not in environment {sources[0].saltenv!r}")
+    raise FileServerError(f"none of the sources is there: {', '.join(source.url for source in sources)}")
+
+
+def _sources(item: Any, source_hash: Any) -> Iterator[Source]:
+    if isinstance(item, Mapping):
+        for url, own_hash in item.items():
+            yield _source(str(url), own_hash or source_hash)
+    else:
+        yield _source(str(item), source_hash)
+
+
+def _source(url: str, source_hash: Any) -> Source:
+    if files.is_tree_url(url):
+        path, saltenv = files.split_url(url)
+        return Source(url, "tree", path, saltenv or current().saltenv, source_hash)
+    if url.startswith("/"):
+        return Source(url, "local", url, "", source_hash)
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return Source(url, "local", unquote(parts.path), "", source_hash)
+    if parts.scheme in REMOTE_SCHEMES:
+        return Source(url, "remote", url, "", source_hash)
+    raise CommandExecutionError(
+        f"the source {url!r} is neither a URL of a known kind nor an absolute path",
+        hint="salt://, ctl://, http://, https://, ftp://, file:// or /a/path",
+    )
+
+
+def _tree_files(sources: Iterable[Source]) -> dict[tuple[str, str], FileInfo | None]:
+    wanted: dict[str, list[str]] = {}
+    for source in sources:
+        if source.kind == "tree":
+            wanted.setdefault(source.saltenv, []).append(source.path)
+    found: dict[tuple[str, str], FileInfo | None] = {}
+    for saltenv, paths in wanted.items():
+        for path, info in current().files.find(paths, saltenv).items():
+            found[saltenv, path] = info
+    return found
+
+
+def content_of_source(source: Source, *, target: str, skip_verify: bool, hash_name: str | None = None) -> Content:
+    """Return the content of a source, verified against its `source_hash` where it has one and can change unseen.
+
+    A remote source whose checksum the file at `target` already has is not downloaded.
+    """
+    if source.kind == "tree":
+        info = source.info
+        assert info is not None
+        fetch = functools.partial(current().files.fetch, source.path, source.saltenv)
+        return Content(info.digest, info.size, None, fetch, info.mode)
+    checksum = None if skip_verify else find_checksum(source, target, hash_name)
+    if source.kind == "local":
+        path: str | Path = source.path
+    elif checksum is None and not skip_verify:
+        raise CommandExecutionError(
+            f"the source {source.url} needs a source_hash", hint="or skip_verify: True to take what comes"
+        )
+    elif checksum is not None and _has(target, checksum):
+        return content_of_path(target)
+    else:
+        path = current().call("cp.cache_file", source.url)
+    if checksum is not None and not checksum.matches(path):
+        raise CommandExecutionError(f"the {checksum.algorithm} digest of {source.url} is not {checksum.digest}")
+    return content_of_path(path)
+
+
+def _has(path: str, checksum: Checksum) -> bool:
+    return os.path.isfile(path) and checksum.matches(path)
+
+
+def find_checksum(source: Source, target: str, hash_name: str | None = None) -> Checksum | None:
+    """Return the checksum that a source's `source_hash` stands for; None where it has none."""
+    text = str(source.source_hash or "").strip()
+    if not text:
+        return None
+    checksum = parse_checksum(text)
+    if checksum is not None:
+        return checksum
+    names = [hash_name or "", os.path.basename(urlsplit(source.url).path), os.path.basename(target)]
+    lines = _digest_file(text).decode("utf-8", "replace").splitlines()
+    checksum = search_checksum(lines, names)
+    if checksum is None:
+        raise CommandExecutionError(f"{text} has no digest for {names[0] or names[1] or names[2]}")
+    return checksum
+
+
+def _digest_file(url: str) -> bytes:
+    try:
+        source = choose_source(url)
+    except CommandExecutionError as error:
+        if "/" in url:
+            raise
+        raise CommandExecutionError(f"source_hash: {url!r} is neither a digest nor a file of digests") from error
+    path: str | Path
+    if source.kind == "tree":
+        path = current().files.fetch(source.path, source.saltenv)
+    else:
+        path = source.path if source.kind == "local" else current().call("cp.cache_file", source.url)
+    with open(path, "rb") as file:
+        return file.read(MAX_DIGEST_FILE_BYTES)

@@ -1,0 +1,147 @@
+"""Add lines to text files, at the end or at the start."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..common.state.plan import Plan, change
+from ._content import content_of_bytes
+from ._edited import ERRORS, newline_of, plan_edit, read_text
+from ._managed import Wanted, check_name, plan_file
+from ._planning import planning
+from ._recipe import Recipe
+
+__virtualname__ = "file"
+
+
+@planning
+def append(
+    name: str,
+    text: str | list[str] | None = None,
+    makedirs: bool = False,
+    source: str | None = None,
+    source_hash: str = "",
+    template: str | None = None,
+    sources: list[Any] | None = None,
+    source_hashes: list[str] | None = None,
+    defaults: dict[str, Any] | None = None,
+    context: dict[str, Any] | None = None,
+    ignore_whitespace: bool = True,
+) -> Plan:
+    """Make sure that some text is in a file; where it is not, it is added at the end.
+
+    text
+        A text, or a list of texts that are looked for one by one.
+    source, sources
+        Where the text comes from instead; `template`, `context` and `defaults` as in `file.managed`.
+    ignore_whitespace
+        Find a text also where its white space is another.
+    makedirs
+        Make the directory that the file is in.
+
+    SLS example:
+
+        /etc/profile:
+          file.append:
+            - text: umask 022
+    """
+    path = check_name(name)
+    texts = _texts(path, text, source or sources, source_hash, template, context, defaults)
+    if not os.path.lexists(path):
+        return _plan_new(path, texts, makedirs)
+    old = read_text(path)
+    missing = [one for one in texts if not contains(old, one, ignore_whitespace)]
+    return _plan(path, old, add_at_end(old, missing), missing, "Appended")
+
+
+@planning
+def prepend(
+    name: str,
+    text: str | list[str] | None = None,
+    makedirs: bool = False,
+    source: str | None = None,
+    source_hash: str = "",
+    template: str | None = None,
+    sources: list[Any] | None = None,
+    source_hashes: list[str] | None = None,
+    defaults: dict[str, Any] | None = None,
+    context: dict[str, Any] | None = None,
+    header: bool = False,
+) -> Plan:
+    """Make sure that some text is in a file; where it is not, it is added at the start.
+
+    header
+        The text must be at the very start; that it is elsewhere in the file does not count.
+
+    The other arguments are those of `file.append`.
+
+    SLS example:
+
+        /etc/motd:
+          file.prepend:
+            - text: Managed by ctl
+    """
+    path = check_name(name)
+    texts = _texts(path, text, source or sources, source_hash, template, context, defaults)
+    if not os.path.lexists(path):
+        return _plan_new(path, texts, makedirs)
+    old = read_text(path)
+    if header:
+        wanted = add_at_start("", texts, newline_of(old))
+        new, missing = (old, []) if old.startswith(wanted) else (wanted + old, texts)
+    else:
+        missing = [one for one in texts if not contains(old, one, True)]
+        new = add_at_start(old, missing, newline_of(old))
+    return _plan(path, old, new, missing, "Prepended")
+
+
+def _texts(
+    path: str, text: Any, source: Any, source_hash: str, template: str | None, context: Any, defaults: Any
+) -> list[str]:
+    if source is None:
+        texts = [text] if not isinstance(text, list) else text
+        return [str(one) for one in texts if one is not None]
+    listed = source if isinstance(source, list) else [source]
+    made = []
+    for one in listed:
+        recipe = Recipe(source=one, source_hash=source_hash, template=template, context=context, defaults=defaults)
+        content = recipe.content(path, {})
+        made.append(content.read().decode("utf-8", ERRORS) if content else "")
+    return made
+
+
+def contains(text: str, wanted: str, ignore_whitespace: bool) -> bool:
+    """Say whether a text holds the lines of another one after another, each a whole line."""
+    lines = [re.escape(line) for line in wanted.splitlines()]
+    if ignore_whitespace:
+        lines = [r"[ \t]*" + r"[ \t]+".join(map(re.escape, line.split())) + r"[ \t]*" for line in wanted.splitlines()]
+    return not lines or re.search("^" + r"\r?\n".join(lines) + r"\r?$", text, re.MULTILINE) is not None
+
+
+def add_at_end(text: str, missing: Sequence[str]) -> str:
+    """Add texts as lines at the end."""
+    newline = newline_of(text)
+    if missing and text and not text.endswith("\n"):
+        text += newline
+    return text + "".join(line + newline for one in missing for line in one.splitlines())
+
+
+def add_at_start(text: str, missing: Sequence[str], newline: str) -> str:
+    """Add texts as lines at the start."""
+    return "".join(line + newline for one in missing for line in one.splitlines()) + text
+
+
+def _plan(path: str, old: str, new: str, missing: Sequence[str], verb: str) -> Plan:
+    count = sum(len(one.splitlines()) for one in missing)
+    return plan_edit(
+        path, old, new, why_same=f"File {path} is in the correct state", done=f"{verb} {count} lines to {path}"
+    )
+
+
+def _plan_new(path: str, texts: Sequence[str], makedirs: bool) -> Plan:
+    content = content_of_bytes(add_at_end("", texts).encode("utf-8", ERRORS))
+    plan = plan_file(Wanted(path, content, makedirs=makedirs))
+    return change(f"File {path} is set to be created", plan.changes, *plan.steps, done=f"File {path} created")

@@ -1,0 +1,149 @@
+"""Copy and rename files and directories of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+
+from ..common.arguments import Mode
+from ..common.directory import open_parent
+from ..common.errors import CommandExecutionError
+from ..common.state.plan import Changes, Plan, Step, change, same
+from ._attributes import Attributes, attributes, mode_text, set_attributes
+from ._content import content_of_path
+from ._managed import Wanted, check_name, parents_step, plan_file
+from ._planning import Missing, planning
+from ._removal import remove_path
+
+__virtualname__ = "file"
+
+
+@planning
+def copy(
+    name: str,
+    source: str,
+    force: bool = False,
+    makedirs: bool = False,
+    preserve: bool = False,
+    user: str | int | None = None,
+    group: str | int | None = None,
+    mode: Mode | None = None,
+    dir_mode: Mode | None = None,
+    subdir: bool = False,
+) -> Plan:
+    """Copy a file or directory of this machine, where there is none of that name yet.
+
+    source
+        What is copied, an absolute path.
+    force
+        Replace what is there and differs.
+    preserve
+        Keep the source's owner and mode; else `user`, `group` and `mode` say.
+    makedirs, dir_mode
+        Make the directory that it goes into.
+    subdir
+        Where `name` is a directory, copy into it.
+
+    SLS example:
+
+        /etc/app.conf:
+          file.copy:
+            - source: /usr/share/app/app.conf.example
+    """
+    path, origin = check_name(name), check_name(source)
+    if subdir and os.path.isdir(path):
+        path = os.path.join(path, os.path.basename(origin.rstrip("/")))
+    if os.path.lexists(path) and not force:
+        return same(f"{path} is there, and is not replaced (force: True would)")
+    if not os.path.exists(origin):
+        raise Missing(f"the source {origin} is not there")
+    owner = _owner(origin, preserve, user, group, mode)
+    if os.path.isdir(origin):
+        return _plan_directory(path, origin, owner, makedirs)
+    if os.path.isdir(path):
+        raise CommandExecutionError(f"{path} is a directory, and the source is a file")
+    wanted = Wanted(path, content_of_path(origin), owner, makedirs)
+    plan = plan_file(wanted)
+    if plan.result is True:
+        return plan
+    return replace(plan, comment=f"{origin} is set to be copied to {path}", done=f"Copied {origin} to {path}")
+
+
+def _owner(
+    origin: str, preserve: bool, user: str | int | None, group: str | int | None, mode: str | None
+) -> Attributes:
+    if not preserve:
+        given = attributes(user, group, mode)
+        return given if mode else replace(given, mode=os.stat(origin).st_mode & 0o777)
+    status = os.stat(origin)
+    return attributes(status.st_uid, status.st_gid, mode_text(status.st_mode))
+
+
+def _plan_directory(path: str, origin: str, owner: Attributes, makedirs: bool) -> Plan:
+    steps = []
+    parent = os.path.dirname(path)
+    if not os.path.isdir(parent):
+        if not makedirs:
+            raise Missing(f"the directory {parent} is not there (makedirs: True would make it)")
+        steps.append(parents_step(parent, owner, None))
+
+    def run() -> Changes:
+        if os.path.lexists(path):
+            remove_path(path)
+        shutil.copytree(origin, path, symlinks=True)
+        set_attributes(path, owner)
+        return {path: origin}
+
+    return change(
+        f"{origin} is set to be copied to {path}",
+        {path: origin},
+        *steps,
+        Step(f"copy {origin} to {path}", run),
+        done=f"Copied {origin} to {path}",
+    )
+
+
+@planning
+def rename(name: str, source: str, force: bool = False, makedirs: bool = False) -> Plan:
+    """Rename a file or directory from `source` to `name`; done where there is no source any more.
+
+    force
+        Replace what has the new name.
+    makedirs
+        Make the directory that it goes into.
+
+    SLS example:
+
+        /etc/app/new.conf:
+          file.rename:
+            - source: /etc/app/old.conf
+    """
+    path, origin = check_name(name), check_name(source)
+    if not os.path.lexists(origin):
+        if os.path.lexists(path):
+            return same(f"{origin} is already renamed to {path}")
+        return same(f"{origin} is not there, so there is nothing to rename")
+    if os.path.lexists(path) and not force:
+        raise CommandExecutionError(f"{path} is there, and is not replaced (force: True would)")
+    steps = []
+    parent = os.path.dirname(path)
+    if not os.path.isdir(parent):
+        if not makedirs:
+            raise Missing(f"the directory {parent} is not there (makedirs: True would make it)")
+        steps.append(parents_step(parent, attributes(None, None), None))
+
+    def run() -> Changes:
+        if os.path.lexists(path):
+            remove_path(path)
+        with open_parent(origin) as old, open_parent(path) as new:
+            os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
+        return {path: origin}
+
+    return change(
+        f"{origin} is set to be renamed to {path}",
+        {path: origin},
+        *steps,
+        Step(f"rename {origin} to {path}", run),
+        done=f"Renamed {origin} to {path}",
+    )

@@ -1,0 +1,350 @@
+"""Packages: installed, in a version, the latest, removed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..common.context import current
+from ..common.errors import CommandExecutionError
+from ..common.state.plan import Changes, Plan, Step, change, same
+from ._packages import installed_version, satisfies, source_names, wanted_packages
+from ._planning import planning
+
+log = logging.getLogger(__name__)
+
+_REFRESHED = "pkg.refreshed"
+_RECOMMENDS = "install_recommends"
+
+
+@planning
+def installed(
+    name: str,
+    version: str | None = None,
+    refresh: bool | None = None,
+    fromrepo: str | None = None,
+    skip_verify: bool = False,
+    pkgs: list[Any] | None = None,
+    sources: list[Any] | None = None,
+    allow_updates: bool = False,
+    ignore_epoch: bool = False,
+    reinstall: bool = False,
+    update_holds: bool = False,
+    hold: bool | None = None,
+    install_recommends: bool | None = None,
+    only_upgrade: bool = False,
+    cache_valid_time: int = 0,
+    debconf: str | None = None,
+    resolve_capabilities: bool = False,
+) -> Plan:
+    """Make sure that packages are installed.
+
+    name, pkgs
+        One package, or a list of names and `name: version`.
+    version
+        A version, a glob (`1.2*`) or conditions (`>=1.2,<2`).
+    sources
+        A list of `name: path` (`salt://…`, a URL or a path) to install from files.
+    refresh
+        Fetch the lists of packages before: True always, False never; by default once in a run.
+    allow_updates
+        A newer version than the one asked for is fine, too.
+    hold
+        Keep the packages at that version, or let them go; `update_holds` changes held ones.
+    fromrepo, install_recommends, skip_verify, debconf, cache_valid_time, reinstall, only_upgrade
+        As in `pkg.install`.
+
+    SLS example:
+
+        nginx:
+          pkg.installed:
+            - version: 1.22.*
+    """
+    wanted = dict.fromkeys(source_names(sources), "") if sources else wanted_packages(name, pkgs, version)
+    if allow_updates:
+        wanted = {one: _at_least(spec) for one, spec in wanted.items()}
+    known = _list()
+    missing = {
+        one: spec
+        for one, spec in wanted.items()
+        if reinstall or not satisfies(installed_version(known, one), spec, ignore_epoch)
+    }
+    options = _said(
+        fromrepo=fromrepo,
+        skip_verify=skip_verify,
+        reinstall=reinstall,
+        update_holds=update_holds,
+        install_recommends=install_recommends,
+        only_upgrade=only_upgrade,
+        debconf=debconf,
+        ignore_epoch=ignore_epoch,
+        sources=[item for item in sources or () if any(one in missing for one in item)] or None,
+    )
+    changes: dict[str, Any] = {
+        one: {"old": installed_version(known, one), "new": spec or "installed"} for one, spec in missing.items()
+    }
+    steps = [_install_step(missing, options, refresh, cache_valid_time)] if missing else []
+    if hold is not None:
+        steps += _hold_steps(list(wanted), hold, changes)
+    if not steps:
+        return same(_all_installed(wanted))
+    plan = change(_listed("The following packages would be installed or updated", changes), changes, *steps)
+    if current().test and not sources:
+        plan = _questioned(plan, missing)
+    return replace(plan, conclude=_conclusion(wanted, ignore_epoch))
+
+
+def _at_least(spec: str) -> str:
+    return f">={spec}" if spec and spec[0].isalnum() and "*" not in spec else spec
+
+
+def _said(**options: Any) -> dict[str, Any]:
+    """Keep the options that say something. `install_recommends: False` does, so only None and other Falses go."""
+    return {key: value for key, value in options.items() if value is not None and (value or key == _RECOMMENDS)}
+
+
+def _list() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = current().call("pkg.list_pkgs")
+    return found
+
+
+def _all_installed(wanted: Mapping[str, str]) -> str:
+    if len(wanted) == 1:
+        return f"Package {next(iter(wanted))} is already installed"
+    return "All specified packages are already installed"
+
+
+def _listed(sentence: str, names: Any) -> str:
+    return f"{sentence}: {', '.join(sorted(names))}"
+
+
+def _install_step(missing: Mapping[str, str], options: Mapping[str, Any], refresh: bool | None, age: int) -> Step:
+    targets = [{one: spec} if spec else one for one, spec in missing.items()]
+
+    def run() -> Changes:
+        _refresh(refresh, age)
+        given = options if "sources" in options else {**options, "pkgs": targets}
+        changed: Changes = current().call("pkg.install", **given)
+        return changed
+
+    return Step(_listed("install packages", missing), run)
+
+
+def _refresh(refresh: bool | None, age: int) -> None:
+    """Fetch the lists of packages: as told, or else once in a run, where a failure is only worth a warning."""
+    scratch = current().scratch
+    if refresh is False or (refresh is None and scratch.get(_REFRESHED)):
+        return
+    try:
+        current().call("pkg.refresh_db", cache_valid_time=age)
+    except CommandExecutionError as error:
+        if refresh:
+            raise
+        log.warning("the lists of packages are as they were: %s", error)
+    scratch[_REFRESHED] = True
+
+
+def _hold_steps(names: list[str], hold: bool, changes: dict[str, Any]) -> list[Step]:
+    held = {str(one).partition("=")[0] for one in _holds()}
+    targets = [one for one in names if (one in held) is not hold]
+    if not targets:
+        return []
+    word = "hold" if hold else "unhold"
+    for one in targets:
+        changes.setdefault(one, {"old": "install", "new": "hold"} if hold else {"old": "hold", "new": "install"})
+
+    def run() -> Changes:
+        done: Mapping[str, Any] = current().call(f"pkg.{word}", pkgs=targets)
+        failed = [f"{one}: {result.get('comment')}" for one, result in done.items() if result.get("result") is False]
+        if failed:
+            raise CommandExecutionError("; ".join(failed))
+        return {one: result["changes"].get(one, result["changes"]) for one, result in done.items() if result["changes"]}
+
+    return [Step(_listed(f"{word} packages", targets), run)]
+
+
+def _holds() -> list[str]:
+    functions = current().functions
+    return list(functions["pkg.list_holds"]()) if "pkg.list_holds" in functions else []
+
+
+def _questioned(plan: Plan, missing: Mapping[str, str]) -> Plan:
+    """Mark a dry run's plan as uncertain where a package is in no known repository: one may be added before."""
+    unknown = [
+        one for one in missing if not current().call("pkg.latest_version", one, refresh=False, show_installed=True)
+    ]
+    if not unknown:
+        return plan
+    comment = _listed(f"{plan.comment}; in no repository that is known now", unknown)
+    return replace(plan, certain=False, comment=comment)
+
+
+def _conclusion(wanted: Mapping[str, str], ignore_epoch: bool) -> Callable[[dict[str, Any]], tuple[bool, str]]:
+    def conclude(changes: dict[str, Any]) -> tuple[bool, str]:
+        known = _list()
+        failed = [
+            one for one, spec in wanted.items() if not satisfies(installed_version(known, one), spec, ignore_epoch)
+        ]
+        if failed:
+            return False, _listed("The following packages are still not as wanted", failed)
+        if not changes:
+            return True, _all_installed(wanted)
+        return True, _listed(
+            "The following packages were installed or updated", [one for one in wanted if one in changes] or changes
+        )
+
+    return conclude
+
+
+@planning
+def latest(
+    name: str,
+    refresh: bool | None = None,
+    fromrepo: str | None = None,
+    skip_verify: bool = False,
+    pkgs: list[Any] | None = None,
+    install_recommends: bool | None = None,
+    update_holds: bool = False,
+    cache_valid_time: int = 0,
+) -> Plan:
+    """Make sure that packages are installed in the newest version that the repositories have.
+
+    The arguments are those of `pkg.installed`.
+
+    SLS example:
+
+        openssl:
+          pkg.latest: []
+    """
+    names = list(wanted_packages(name, pkgs))
+    if not current().test:
+        _refresh(refresh, cache_valid_time)
+    options = _said(fromrepo=fromrepo)
+    newer = {one: str(current().call("pkg.latest_version", one, refresh=False, **options) or "") for one in names}
+    known = _list()
+    unknown = [one for one in names if not newer[one] and not installed_version(known, one)]
+    if unknown and not current().test:
+        raise CommandExecutionError(_listed("no repository has", unknown))
+    targets = {one: version for one, version in newer.items() if version}
+    if not targets and not unknown:
+        if len(names) == 1:
+            return same(f"Package {names[0]} is already up-to-date")
+        return same("All packages are up-to-date")
+    changes = {one: {"old": installed_version(known, one), "new": version} for one, version in targets.items()}
+    given = _said(
+        fromrepo=fromrepo, skip_verify=skip_verify, update_holds=update_holds, install_recommends=install_recommends
+    )
+    plan = change(
+        _listed("The following packages are set to be installed or upgraded", names),
+        changes,
+        _install_step(dict.fromkeys(targets, ""), given, False, 0),
+        certain=not unknown,
+    )
+    return replace(plan, conclude=_conclusion(dict.fromkeys(targets, ""), False))
+
+
+@planning
+def removed(name: str, version: str | None = None, pkgs: list[Any] | None = None, ignore_epoch: bool = False) -> Plan:
+    """Make sure that packages are not installed; their configuration files stay.
+
+    version
+        Remove only this version.
+
+    SLS example:
+
+        telnetd:
+          pkg.removed: []
+    """
+    targets = _removable(name, version, pkgs, ignore_epoch)
+    if not targets:
+        return same("None of the packages is installed" if pkgs else f"Package {name} is not installed")
+    return _removal("remove", targets, {one: {"old": old, "new": ""} for one, old in targets.items()})
+
+
+@planning
+def purged(name: str, version: str | None = None, pkgs: list[Any] | None = None, ignore_epoch: bool = False) -> Plan:
+    """Make sure that packages are not installed, and that none of their configuration files are left.
+
+    SLS example:
+
+        apache2:
+          pkg.purged: []
+    """
+    targets = _removable(name, version, pkgs, ignore_epoch)
+    left: Mapping[str, Any] = current().call("pkg.list_pkgs", removed=True)
+    leftovers = {one: str(left[one]) for one in wanted_packages(name, pkgs) if one in left and one not in targets}
+    if not targets and not leftovers:
+        return same("None of the packages is installed" if pkgs else f"Package {name} is not installed")
+    changes = {
+        "installed": {one: {"old": old, "new": ""} for one, old in targets.items()},
+        "removed": {one: {"old": old, "new": ""} for one, old in leftovers.items()},
+    }
+    return _removal("purge", {**targets, **leftovers}, changes)
+
+
+def _removable(name: str, version: str | None, pkgs: list[Any] | None, ignore_epoch: bool) -> dict[str, str]:
+    known = _list()
+    found = {}
+    for one, spec in wanted_packages(name, pkgs, version).items():
+        old = installed_version(known, one)
+        if old and satisfies(old, spec, ignore_epoch):
+            found[one] = old
+    return found
+
+
+def _removal(action: str, targets: Mapping[str, str], changes: Changes) -> Plan:
+    names = list(targets)
+
+    def run() -> Changes:
+        changed: Changes = current().call(f"pkg.{action}", pkgs=names)
+        return changed
+
+    def conclude(_changes: dict[str, Any]) -> tuple[bool, str]:
+        known = _list()
+        failed = [one for one in names if known.get(one) == targets[one]]
+        if failed:
+            return False, _listed("The following packages are still installed", failed)
+        return True, _listed(f"The following packages were {action.rstrip('e')}ed", names)
+
+    plan = change(
+        _listed(f"The following packages will be {action.rstrip('e')}ed", names),
+        changes,
+        Step(f"{action} packages", run),
+    )
+    return replace(plan, conclude=conclude)
+
+
+@planning
+def uptodate(name: str, refresh: bool = False, pkgs: list[Any] | None = None, dist_upgrade: bool = True) -> Plan:
+    """Make sure that every installed package (or each of `pkgs`) is in the newest version.
+
+    SLS example:
+
+        everything:
+          pkg.uptodate:
+            - refresh: True
+    """
+    if refresh and not current().test:
+        _refresh(True, 0)
+    newer: Mapping[str, str] = current().call("pkg.list_upgrades", refresh=False, dist_upgrade=dist_upgrade)
+    chosen = {one: new for one, new in newer.items() if not pkgs or one in wanted_packages(name, pkgs)}
+    if not chosen:
+        return same("System is already up-to-date")
+    known = _list()
+    changes = {one: {"old": installed_version(known, one), "new": new} for one, new in chosen.items()}
+
+    def run() -> Changes:
+        if pkgs:
+            done: Changes = current().call("pkg.install", pkgs=list(chosen))
+        else:
+            done = current().call("pkg.upgrade", refresh=False, dist_upgrade=dist_upgrade)
+        return done
+
+    return change(
+        _listed("The following packages would be upgraded", chosen),
+        changes,
+        Step("upgrade packages", run),
+        done="Upgrade ran successfully",
+    )

@@ -1,0 +1,2 @@
+a: {probe.nop: [{require: [{probe.nop: b}]}]}
+b: probe.nop

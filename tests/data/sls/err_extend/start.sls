@@ -1,0 +1,5 @@
+extend:
+  zz:
+    probe.nop:
+      - flag: 1
+a: probe.nop

@@ -1,0 +1,3 @@
+a:
+  probe:
+    - flag: 1

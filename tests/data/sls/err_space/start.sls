@@ -1,0 +1,4 @@
+a:
+  probe:
+    - nop x
+    - flag y

@@ -1,0 +1,4 @@
+a:
+  probe:
+    - nop
+    - changed

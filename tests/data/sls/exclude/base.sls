@@ -1,0 +1,3 @@
+include: [plain]
+dep: probe.nop
+keep: probe.nop

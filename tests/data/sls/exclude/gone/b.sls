@@ -1,0 +1,1 @@
+gb: probe.nop

@@ -1,0 +1,4 @@
+include:
+  - .c
+  - ..top2
+ab: probe.nop

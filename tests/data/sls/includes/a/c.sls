@@ -1,0 +1,2 @@
+include: [start]
+ac: probe.nop

@@ -1,0 +1,6 @@
+include:
+  - a.b
+  - sub
+  - wild.*
+  - start
+first: probe.nop

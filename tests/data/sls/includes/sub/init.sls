@@ -1,0 +1,3 @@
+include:
+  - .x
+si: probe.nop

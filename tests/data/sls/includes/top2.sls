@@ -1,0 +1,1 @@
+t2: probe.nop

@@ -1,0 +1,1 @@
+inc_{{ slspath }}: probe.nop

@@ -1,0 +1,3 @@
+inc_y:
+  probe.nop:
+    - flag: {{ tpldir }}

@@ -1,0 +1,3 @@
+include:
+  - .more
+s1: probe.nop

@@ -1,0 +1,1 @@
+sb: probe.nop

@@ -1,0 +1,8 @@
+base:
+  '*':
+    - one
+  'nomatch':
+    - two
+  'id:*':
+    - match: grain
+    - sub.*

@@ -1,0 +1,177 @@
+"""Package states over a package manager that only remembers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ctl.common.errors import CommandExecutionError
+
+
+class Packages:
+    """What `pkg`'s functions do, on two dicts."""
+
+    def __init__(self) -> None:
+        self.installed = {"bash": "5.2", "vim": "9.0-1"}
+        self.known = {"bash": "5.2", "vim": "9.0-2", "nginx": "1.22.1-9", "curl": "7.88"}
+        self.left: dict[str, str] = {}
+        self.held: list[str] = []
+        self.calls: list[str] = []
+        self.broken = False
+
+    def list_pkgs(self, removed: bool = False, **_: Any) -> dict[str, str]:
+        return dict(self.left if removed else self.installed)
+
+    def install(self, pkgs: Any = None, sources: Any = None, **options: Any) -> dict[str, dict[str, str]]:
+        self.calls.append("install")
+        changes = {}
+        for item in pkgs or sources:
+            name, spec = next(iter(item.items())) if isinstance(item, dict) else (item, "")
+            if self.broken or (name not in self.known and not sources):
+                raise CommandExecutionError(f"Unable to locate package {name}")
+            version = (
+                "file" if sources else spec if spec and spec[0].isdigit() and "*" not in spec else self.known[name]
+            )
+            old = self.installed.get(name, "")
+            self.installed[name] = version
+            if old != version:
+                changes[name] = {"old": old, "new": version}
+        return changes
+
+    def remove(self, pkgs: list[str]) -> dict[str, dict[str, str]]:
+        return {name: {"old": self.installed.pop(name), "new": ""} for name in pkgs}
+
+    def purge(self, pkgs: list[str]) -> dict[str, Any]:
+        gone = {name: {"old": self.installed.pop(name), "new": ""} for name in pkgs if name in self.installed}
+        left = {name: {"old": self.left.pop(name), "new": ""} for name in pkgs if name in self.left}
+        return {"installed": gone, "removed": left}
+
+    def refresh_db(self, **_: Any) -> dict[str, bool]:
+        self.calls.append("refresh")
+        return {}
+
+    def latest_version(self, name: str, show_installed: bool = False, **_: Any) -> str:
+        known = self.known.get(name, "")
+        return known if show_installed or known != self.installed.get(name) else ""
+
+    def list_upgrades(self, **_: Any) -> dict[str, str]:
+        return {name: new for name, new in self.known.items() if name in self.installed and self.installed[name] != new}
+
+    def upgrade(self, **_: Any) -> dict[str, dict[str, str]]:
+        return self.install(pkgs=list(self.list_upgrades()))
+
+    def hold(self, pkgs: list[str]) -> dict[str, Any]:
+        self.held += pkgs
+        return {name: {"result": True, "changes": {"old": "install", "new": "hold"}} for name in pkgs}
+
+    def unhold(self, pkgs: list[str]) -> dict[str, Any]:
+        self.held = [name for name in self.held if name not in pkgs]
+        return {name: {"result": True, "changes": {"old": "hold", "new": "install"}} for name in pkgs}
+
+    def list_holds(self) -> list[str]:
+        return self.held
+
+    def version_cmp(self, one: str, two: str, ignore_epoch: bool = False) -> int:
+        return (one > two) - (one < two)
+
+
+@pytest.fixture
+def packages(machine: Any) -> Packages:
+    fake = Packages()
+    words = ("list_pkgs", "install", "remove", "purge", "refresh_db", "latest_version", "list_upgrades", "upgrade")
+    words += ("hold", "unhold", "list_holds", "version_cmp")
+    machine.replace(**{f"pkg_{word}": getattr(fake, word) for word in words})
+    return fake
+
+
+def test_one_package_is_installed_once(machine: Any, packages: Packages) -> None:
+    dry = machine.dry("pkg.installed", name="nginx")
+    assert dict(dry.changes) == {"nginx": {"old": "", "new": "installed"}}
+    outcome = machine.settle("pkg.installed", name="nginx")
+    assert outcome.changes == {"nginx": {"old": "", "new": "1.22.1-9"}}
+    assert "nginx" in outcome.comment
+    assert machine.plan("pkg.installed", name="nginx").comment == "Package nginx is already installed"
+
+
+def test_several_packages_and_versions_go_in_one_transaction(machine: Any, packages: Packages) -> None:
+    outcome = machine.settle("pkg.installed", name="tools", pkgs=["bash", "curl", {"nginx": "1.22*"}])
+    assert sorted(outcome.changes) == ["curl", "nginx"]
+    assert packages.calls == ["refresh", "install"]
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"),
+    [("9.0-1", True), ("9.0*", True), (">=9.0", True), (">=9.0,<9.1", True), ("!=9.0-1", False), ("8.0", False)],
+)
+def test_versions_are_compared(machine: Any, packages: Packages, version: str, fits: bool) -> None:
+    plan = machine.plan("pkg.installed", name="vim", version=version)
+    assert (plan.result is True) is fits
+
+
+def test_an_older_version_than_the_installed_one_may_do(machine: Any, packages: Packages) -> None:
+    assert machine.plan("pkg.installed", name="vim", version="8.0", allow_updates=True).result is True
+
+
+def test_lists_are_fetched_once_in_a_run_or_as_told(machine: Any, packages: Packages) -> None:
+    machine.run("pkg.installed", name="nginx")
+    machine.run("pkg.installed", name="curl")
+    assert packages.calls == ["refresh", "install", "install"]
+    machine.run("pkg.installed", name="curl", reinstall=True, refresh=True)
+    machine.run("pkg.installed", name="curl", reinstall=True, refresh=False)
+    assert packages.calls == ["refresh", "install", "install", "refresh", "install", "install"]
+
+
+def test_an_unknown_package_fails_and_is_uncertain_in_a_dry_run(machine: Any, packages: Packages) -> None:
+    dry = machine.dry("pkg.installed", name="ngnix")
+    assert (dry.result, dry.certain) == (None, False)
+    outcome = machine.run("pkg.installed", name="ngnix")
+    assert outcome.result is False
+    assert "ngnix" in outcome.comment
+
+
+def test_packages_from_files(machine: Any, packages: Packages) -> None:
+    given = {"name": "mine", "sources": [{"mine": "salt://mine.deb"}, {"bash": "salt://bash.deb"}]}
+    outcome = machine.settle("pkg.installed", **given)
+    assert outcome.changes == {"mine": {"old": "", "new": "file"}}
+
+
+def test_holding_and_letting_go(machine: Any, packages: Packages) -> None:
+    outcome = machine.settle("pkg.installed", name="vim", hold=True)
+    assert outcome.changes == {"vim": {"old": "install", "new": "hold"}}
+    machine.settle("pkg.installed", name="vim", hold=False)
+    assert packages.held == []
+
+
+def test_latest(machine: Any, packages: Packages) -> None:
+    outcome = machine.settle("pkg.latest", name="vim")
+    assert outcome.changes == {"vim": {"old": "9.0-1", "new": "9.0-2"}}
+    machine.settle("pkg.latest", name="x", pkgs=["curl", "bash"])
+    assert machine.run("pkg.latest", name="nothing").result is False
+    assert machine.dry("pkg.latest", name="nothing").certain is False
+
+
+def test_removed_and_purged(machine: Any, packages: Packages) -> None:
+    outcome = machine.settle("pkg.removed", name="vim")
+    assert outcome.changes == {"vim": {"old": "9.0-1", "new": ""}}
+    packages.left["vim"] = "9.0-1"
+    assert machine.plan("pkg.removed", name="vim").result is True
+    outcome = machine.settle("pkg.purged", name="x", pkgs=["vim", "bash", "never"])
+    assert outcome.changes["installed"] == {"bash": {"old": "5.2", "new": ""}}
+    assert outcome.changes["removed"] == {"vim": {"old": "9.0-1", "new": ""}}
+
+
+def test_removed_can_be_one_version_only(machine: Any, packages: Packages) -> None:
+    assert machine.plan("pkg.removed", name="vim", version="8.0").result is True
+
+
+def test_uptodate(machine: Any, packages: Packages) -> None:
+    outcome = machine.settle("pkg.uptodate", name="all", refresh=True)
+    assert outcome.changes == {"vim": {"old": "9.0-1", "new": "9.0-2"}}
+
+
+def test_a_failed_installation_says_why(machine: Any, packages: Packages) -> None:
+    packages.broken = True
+    outcome = machine.run("pkg.installed", name="nginx")
+    assert outcome.result is False
+    assert "Unable to locate" in outcome.comment
