@@ -17,6 +17,7 @@ install: $(VENV)/.installed
 
 types: install .types/ctl
 	cd .types && ../$(BIN)/python -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache -p ctl
+	cd bench && ../$(BIN)/python -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache/bench .
 
 check: install
 	$(BIN)/ruff format --check .
@@ -26,8 +27,14 @@ check: install
 test: check
 	$(BIN)/python -m pytest
 
-bench: install
-	$(BIN)/python bench/run.py
+# measured as installed, not as a checkout that every start has to look up
+bench:
+	$(PYTHON) -m venv .bench
+	rm -rf build
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check .
+	rm -rf build
+	.bench/bin/python bench/run.py
 
 demo: install
 	$(BIN)/python bench/demo.py start
@@ -36,4 +43,4 @@ demo-stop:
 	$(BIN)/python bench/demo.py stop
 
 clean:
-	rm -rf $(VENV) .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) .bench .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -104,10 +104,11 @@ class Bench:
         """Take runs in turn and add the medians."""
         ours: list[float] = []
         theirs: list[float] = []
-        for _ in range(runs):
+        for _ in range(runs + 1):
             ours.append(ctl())
             if self.salt and salt:
                 theirs.append(salt())
+        ours, theirs = ours[1:], theirs[1:]  # the first of each warms up
         self.add(name, "s", statistics.median(ours), statistics.median(theirs) if theirs else None)
 
     def ctl_run(self, program: str, *words: str) -> Callable[[], float]:
@@ -253,5 +254,6 @@ class Bench:
 
 
 if __name__ == "__main__":
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode
     with tempfile.TemporaryDirectory(prefix="ctl-bench-") as name:
         Bench(Path(name), Path(os.environ["SALT"]) if os.environ.get("SALT") else None).run()

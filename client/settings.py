@@ -59,11 +59,16 @@ def load(c_path: str | os.PathLike[str] = DEFAULT_PATH, overrides: Mapping[str, 
     """
     path = locate(c_path)
     values: dict[str, tuple[Any, Path]] = {}
-    for file in (path, *sorted(Path(f"{path}.d").glob("*.conf"))):
+    for file in (path, *_more_files(path)):
         for key, value in _read(file).items():
             values[key] = (value, file)
     values |= {key: (value, path) for key, value in (overrides or {}).items() if key in WANTED}
     return _build(path, values)
+
+
+def from_mapping(path: Path, given: Mapping[str, Any]) -> Settings:
+    """Take the settings from what was read of `path` already: a minion's configuration, for `ctl-call`."""
+    return _build(path, {key: (value, path) for key, value in given.items() if key in WANTED})
 
 
 def locate(c_path: str | os.PathLike[str] = DEFAULT_PATH) -> Path:
@@ -98,6 +103,13 @@ def _below(root: Path, path: Path) -> Path:
     return path if path.is_relative_to(root) else root / path.relative_to("/")
 
 
+def _more_files(path: Path) -> list[Path]:
+    try:
+        return sorted(Path(f"{path}.d").glob("*.conf"))
+    except OSError as error:
+        raise ConfigError(f"it cannot be read: {error.strerror}", path=str(path)) from error
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     """Read the wanted keys of one file."""
     try:
@@ -105,7 +117,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"it cannot be read: {error}", path=str(path)) from error
+        raise ConfigError(f"it cannot be read: {getattr(error, 'strerror', None) or error}", path=str(path)) from error
     _check_writers(path)
     found = scan(text)
     return _parse(text, path) if found is None else found

@@ -12,6 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from .errors import ArgumentError, nearest
@@ -24,22 +25,43 @@ _INTEGER = re.compile(r"[-+]?\d+")
 _FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?")
 _WORDS: dict[str, bool | None] = {"null": None, "~": None}
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+# Functions of `cmd` whose arguments are names, and the keywords that hold a command.
+_NO_COMMAND = frozenset({"cmd.which_bin"})
+_COMMAND_KEYS = frozenset({"cmd", "source", "code"})
 MAX_INTEGER_DIGITS = 18
+MAX_USAGE = 100
 
 
-def parse_cli(words: Sequence[str], literal: Sequence[str] = ()) -> tuple[list[Any], dict[str, Any]]:
+def parse_cli(words: Sequence[str], literal: Sequence[str] = (), fun: str = "") -> tuple[list[Any], dict[str, Any]]:
     """Split a command line's words into positional and keyword arguments, with values read as YAML reads them.
 
-    Keywords named in `literal` are kept as text.
+    Keywords named in `literal` are kept as text, and so are the commands that `fun` is for: `cmd.run '[ -f x ]'`.
     """
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    for word in words:
-        if found := _KEYWORD.fullmatch(word):
-            kwargs[found[1]] = found[2] if found[1] in literal else parse_value(found[2])
+    read = _command_text if fun.startswith("cmd.") and fun not in _NO_COMMAND else parse_value
+    command = _hidden_command(words) if read is _command_text else None
+    for position, word in enumerate(words):
+        found = None if position == command else _KEYWORD.fullmatch(word)
+        if found:
+            plain = found[1] in literal or (read is _command_text and found[1] in _COMMAND_KEYS)
+            kwargs[found[1]] = found[2] if plain else parse_value(found[2])
         else:
-            args.append(parse_value(word))
+            args.append(read(word))
     return args, kwargs
+
+
+def _command_text(word: str) -> Any:
+    """Take a word as it is; only an argument list, as JSON or YAML write it, is read: `["ls", "-l"]`."""
+    return parse_value(word) if word.startswith(('["', "['")) else word
+
+
+def _hidden_command(words: Sequence[str]) -> int | None:
+    """Find the command in words that all look like keywords: `FOO=1 env` has a blank, and none is named `cmd`."""
+    keys = [found[1] if (found := _KEYWORD.fullmatch(word)) else "" for word in words]
+    if not all(keys) or _COMMAND_KEYS & set(keys):
+        return None
+    return next((position for position, word in enumerate(words) if " " in word), None)
 
 
 def parse_value(text: str) -> Any:
@@ -82,54 +104,125 @@ def signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a function's signature says of its arguments, worked out once."""
+
+    parameters: Mapping[str, inspect.Parameter]
+    hints: Mapping[str, Any]
+    named: Mapping[str, inspect.Parameter]
+    positional: tuple[str, ...]
+    required: tuple[str, ...]
+    takes_any: bool
+    takes_more: bool
+
+
+@functools.lru_cache(maxsize=4096)
+def _shape(function: Callable[..., Any]) -> _Shape:
+    parameters = signature(function).parameters
+    kinds = {p.kind for p in parameters.values()}
+    named = {n: p for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    return _Shape(
+        parameters,
+        _hints(function),
+        named,
+        tuple(n for n, p in named.items() if p.kind is not p.KEYWORD_ONLY),
+        tuple(n for n, p in named.items() if p.default is p.empty),
+        inspect.Parameter.VAR_KEYWORD in kinds,
+        inspect.Parameter.VAR_POSITIONAL in kinds,
+    )
+
+
+def takes_any(function: Callable[..., Any]) -> bool:
+    """Tell whether a function takes keyword arguments that it does not name."""
+    return _shape(function).takes_any
+
+
 def bind(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], name: str = ""
 ) -> tuple[list[Any], dict[str, Any]]:
     """Fit arguments to a function: coerced by its annotations. Raises `ArgumentError` with every mistake in it."""
     label = name or function.__name__
-    parameters = signature(function).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    known = {key: value for key, value in kwargs.items() if takes_any or not key.startswith("__")}
-    mistakes = _misfits(parameters, len(args), known)
-    hints = _hints(function)
-    positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    new_args = [
-        _fit(value, positional[i], hints, mistakes) if i < len(positional) else value for i, value in enumerate(args)
-    ]
+    shape = _shape(function)
+    known = {key: value for key, value in kwargs.items() if shape.takes_any or not key.startswith("__")}
+    mistakes = _misfits(shape, len(args), known)
+    fitting = zip(shape.positional, args, strict=False)
+    new_args = [_fit(value, shape.parameters[key], shape.hints, mistakes) for key, value in fitting]
+    new_args += args[len(new_args) :]
     new_kwargs = {
-        key: _fit(value, parameters[key], hints, mistakes) if key in parameters else value
+        key: _fit(value, shape.parameters[key], shape.hints, mistakes) if key in shape.parameters else value
         for key, value in known.items()
     }
     if mistakes:
-        raise ArgumentError(f"{label}: {'; '.join(mistakes)}", hint=f"{label}{signature(function)}")
+        raise ArgumentError(f"{label}: {'; '.join(mistakes)}", hint=usage(function, label))
     return new_args, new_kwargs
+
+
+def usage(function: Callable[..., Any], name: str) -> str:
+    """Write in a short line how a function is called: what it needs, and of the rest what has room."""
+    required, optional = [], []
+    for parameter in signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            optional.append(f"{'*' if parameter.kind is parameter.VAR_POSITIONAL else '**'}{parameter.name}")
+        elif parameter.default is parameter.empty:
+            required.append(parameter.name)
+        else:
+            optional.append(f"{parameter.name}={parameter.default!r}")
+    text = f"{name}({', '.join(required)}"
+    for position, word in enumerate(optional):
+        if len(text) + len(word) > MAX_USAGE:
+            word, optional = "...", optional[: position + 1]
+        text += f"{', ' if not text.endswith('(') else ''}{word}"
+        if word == "...":
+            break
+    return f"{text})"
+
+
+def take_keywords(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Read texts such as `test=True` among positional arguments as the keywords that a function has: Salt's way."""
+    shape = _shape(function)
+    positional: list[Any] = []
+    named = dict(kwargs)
+    for value in args:
+        found = _KEYWORD.fullmatch(value) if isinstance(value, str) else None
+        if found and found[1] not in named and (shape.takes_any or found[1] in shape.named):
+            named[found[1]] = parse_value(found[2])
+        else:
+            positional.append(value)
+    return positional, named
 
 
 def problems(function: Callable[..., Any], given: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with keyword arguments for a function, one sentence each; nothing is called."""
-    parameters = signature(function).parameters
-    mistakes = _misfits(parameters, 0, given)
-    hints = _hints(function)
+    shape = _shape(function)
+    mistakes = _misfits(shape, 0, given)
     for key, value in given.items():
-        if key in parameters:
-            _fit(value, parameters[key], hints, mistakes)
+        if key in shape.parameters:
+            _fit(value, shape.parameters[key], shape.hints, mistakes)
     return mistakes
 
 
-def _misfits(parameters: Mapping[str, inspect.Parameter], count: int, kwargs: Mapping[str, Any]) -> list[str]:
+def _misfits(shape: _Shape, count: int, kwargs: Mapping[str, Any]) -> list[str]:
     mistakes = []
-    named = {n: p for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-    positional = [n for n, p in named.items() if p.kind is not p.KEYWORD_ONLY]
-    if count > len(positional) and not any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
-        mistakes.append(f"takes at most {len(positional)} arguments, and {count} were given")
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        mistakes += [_unknown(key, named) for key in kwargs if key not in named]
-    mistakes += [f"'{key}' was given twice" for key in positional[:count] if key in kwargs]
-    taken = set(positional[:count]) | set(kwargs)
-    missing = [n for n, p in named.items() if p.default is p.empty and n not in taken]
+    if count > len(shape.positional) and not shape.takes_more:
+        mistakes.append(_too_many(len(shape.positional), count))
+    if not shape.takes_any:
+        mistakes += [_unknown(key, shape.named) for key in kwargs if key not in shape.named]
+    filled = shape.positional[:count]
+    mistakes += [f"'{key}' was given twice" for key in filled if key in kwargs]
+    missing = [key for key in shape.required if key not in kwargs and key not in filled]
     if missing:
-        mistakes.append("missing " + ", ".join(f"'{n}'" for n in missing))
+        mistakes.append("missing " + ", ".join(f"'{key}'" for key in missing))
     return mistakes
+
+
+def _too_many(most: int, count: int) -> str:
+    given = f"{count} {'was' if count == 1 else 'were'} given"
+    if not most:
+        return f"takes no arguments, and {given}"
+    return f"takes at most {most} argument{'' if most == 1 else 's'}, and {given}"
 
 
 def _unknown(key: str, named: Mapping[str, Any]) -> str:
@@ -156,7 +249,7 @@ def _admits_none(hint: Any) -> bool:
 
 def coerce(value: Any, hint: Any) -> Any:
     """Turn a value into what an annotation asks for; raises `ValueError` or `TypeError` where it does not fit."""
-    if hint is Any or hint is object:
+    if hint is Any or hint is object or type(value) is hint:
         return value
     origin = get_origin(hint)
     if origin is Annotated:

@@ -6,11 +6,12 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .directory import Place, open_parent
 
+_CHUNK_BYTES = 1 << 20
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -38,6 +39,46 @@ def atomic_write(
             gid = old.st_gid if gid is None else gid
         chunks: Iterable[bytes] = (content,) if isinstance(content, bytes) else content
         _replace(place, chunks, mode, (uid, gid), sync)
+
+
+def move_into_place(source: Path, path: str | Path, *, mode: int | None = None, follow: bool = False) -> None:
+    """Give a file of ours the name `path`, as `atomic_write` would write its content; `source` is gone then.
+
+    Within a file system nothing is copied.
+    """
+    try:
+        with open_parent(path, follow=follow) as place:
+            old = _stat(place)
+            fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                if old is not None and stat.S_ISREG(old.st_mode):
+                    mode = stat.S_IMODE(old.st_mode) if mode is None else mode
+                    _set_owner(fd, old.st_uid, old.st_gid)
+                os.fchmod(fd, 0o666 & ~_umask() if mode is None else mode)
+            finally:
+                os.close(fd)
+            try:
+                os.rename(source, place.name, dst_dir_fd=place.directory)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.EBUSY):
+                    raise
+        atomic_write(path, file_chunks(source), mode=mode, follow=follow)
+    finally:
+        source.unlink(missing_ok=True)
+
+
+def file_chunks(path: str | Path) -> Iterator[bytes]:
+    """Give a file's content in pieces."""
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _umask() -> int:
+    """Return the process's umask without setting it, which other threads would notice."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        return next((int(line.split()[1], 8) for line in status if line.startswith("Umask:")), 0o022)
 
 
 def _replace(

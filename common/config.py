@@ -85,7 +85,11 @@ class Config:
     state_verbose: bool = setting(True, "Print states that changed nothing, too.")
     file_ignore_glob: list[str] = setting([], "Globs of paths that the file server leaves out.")
     file_ignore_regex: list[str] = setting([], "Expressions of paths that the file server leaves out.")
-    fileserver_followsymlinks: bool = setting(True, "Serve what a symlink inside the roots leads to.")
+    fileserver_followsymlinks: bool = setting(
+        False,
+        "Serve what a symlink leads to wherever that is. Symlinks that end inside a root of their environment are "
+        "always served.",
+    )
     heartbeat_seconds: float = setting(10.0, "How often each connection is probed.")
     heartbeat_timeout_seconds: float = setting(30.0, "After which silence a connection is given up.")
     keepalive_seconds: float = setting(20.0, "How often a minion's session tells the master which jobs run.")
@@ -141,6 +145,33 @@ class MasterConfig(Config):
     publisher_acl: dict[str, Any] = setting(
         {}, "Who else may publish jobs: {user or %group: [{targets, functions, args}]}."
     )
+    ext_pillar: list[Any] = setting([], "External pillars, in order: [{name: argument, list or mapping of arguments}].")
+    ext_pillar_first: bool = setting(
+        False, "Get external pillars before the pillar tree is rendered, which then sees them and wins over them."
+    )
+    pillar_dirs: list[str] = setting([], "Directories with more kinds of external pillars.")
+    fileserver_backend: list[str] = setting(
+        ["roots"], "What the state tree is made of, in order: roots (file_roots), git (gitfs_remotes)."
+    )
+    gitfs_remotes: list[Any] = setting(
+        [],
+        "Git repositories whose branches and tags are environments: URLs, or {url: [{base, root, mountpoint, name, "
+        "ref_types, saltenv_whitelist, saltenv_blacklist}]}.",
+    )
+    gitfs_update_interval: float = setting(60.0, "How often git repositories are fetched, in seconds.")
+    gitfs_base: str = setting("master", "The branch or tag that is the environment base.")
+    gitfs_root: str = setting("", "The directory in a repository that is the state tree.")
+    gitfs_mountpoint: str = setting("", "The directory of the state tree that a repository appears in.")
+    gitfs_ref_types: list[str] = setting(["branch", "tag"], "What of a repository is an environment: branch, tag.")
+    gitfs_saltenv_whitelist: list[str] = setting([], "Only these environments (globs or expressions); empty: all.")
+    gitfs_saltenv_blacklist: list[str] = setting([], "Not these environments (globs or expressions).")
+    git_protocols: list[str] = setting(
+        ["https", "ssh", "file"], "The protocols that git may speak: https, ssh, file (a path here), http, git."
+    )
+    git_pillar_base: str = setting("master", "The branch that an external pillar of git takes for base.")
+    file_recv: bool = setting(False, "Let minions push files to the master (cp.push).")
+    file_recv_max_size: float = setting(100.0, "The largest file that a minion may push, in MiB.")
+    file_recv_quota: float = setting(1024.0, "How much pushed files of one minion may take on the master, in MiB.")
     runner_dirs: list[str] = setting([], "Directories with more runners.")
     worker_count: int = setting(2, "Worker processes at most, for pillar and runners; they start on demand.")
     render_timeout: float = setting(60.0, "How long the pillar of one minion may take to render, in seconds.")
@@ -177,6 +208,16 @@ class MinionConfig(Config):
     output_max_bytes: int = setting(64 * MIB, "More output of one command is cut and marked.")
     outbox_max_bytes: int = setting(256 * MIB, "How much is kept of returns that the master has not confirmed.")
     unknown_arguments: str = setting("error", "What an unknown argument of a state is: error or warn.")
+    state_queue: bool | int = setting(
+        True, "Whether a state run waits for the one under way; a number: where so many wait at most."
+    )
+    state_aggregate: bool | list[str] = setting(
+        False, "Let states of one module be drawn together (mod_aggregate): all modules, or those listed."
+    )
+    state_max_parallel: int = setting(16, "How many states with `parallel` may run at once.")
+    global_state_conditions: dict[str, Any] = setting(
+        {}, "Compound targets of which one must match: {module, module.function or *: target or list}."
+    )
     states_dirs: list[str] = setting([], "Directories with more state modules.")
     grains_dirs: list[str] = setting([], "Directories with more grains.")
     disable_modules: list[str] = setting([], "Execution modules that must not be used here.")
@@ -231,7 +272,7 @@ def _read(path: Path) -> dict[str, tuple[Any, int]]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"it cannot be read: {error}", path=str(path)) from error
+        raise ConfigError(f"it cannot be read: {getattr(error, 'strerror', None) or error}", path=str(path)) from error
     _check_writers(path)
     return parse(text, str(path))
 

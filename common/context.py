@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Function = Callable[..., Any]
 
@@ -50,6 +50,28 @@ class FileSource(Protocol):
 
     def list_symlinks(self, saltenv: str, prefix: str = "") -> dict[str, str]:
         """Map each symlink that stays inside the tree to its target."""
+        ...
+
+
+@runtime_checkable
+class LargeFiles(Protocol):
+    """A file source that need not keep what is large."""
+
+    def take(self, path: str, saltenv: str) -> Path | None:
+        """Return a large file that only the caller has, to be moved away; None where `fetch` is the way."""
+        ...
+
+
+@runtime_checkable
+class FileTransfers(Protocol):
+    """A daemon with a master to exchange files with that are not of the tree."""
+
+    def push(self, path: str, name: str) -> int:
+        """Push a file of this machine to the master, under a name; return its size."""
+        ...
+
+    def staged(self, handle: bytes, digest: bytes, size: int, name: str) -> Path:
+        """Fetch a file that a client copies to this minion; it is the caller's, to be moved away."""
         ...
 
 

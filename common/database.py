@@ -193,3 +193,18 @@ def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[st
 def quick_check(database: Database) -> list[str]:
     """Return what SQLite's own check finds wrong with the file; an empty list is a sound one."""
     return [row[0] for row in database.read("PRAGMA quick_check") if row[0] != "ok"]
+
+
+def query_file(path: Path, sql: str, parameters: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Run one query of a database that is not ours, without a chance to write; return column names and rows."""
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+    except sqlite3.Error as error:
+        raise StorageError(f"the database {path} cannot be opened: {error}") from error
+    try:
+        cursor = connection.execute(sql, parameters)
+        return [column[0] for column in cursor.description or ()], cursor.fetchall()
+    except sqlite3.Error as error:
+        raise StorageError(f"the database {path} cannot be queried: {error}") from error
+    finally:
+        connection.close()

@@ -160,6 +160,8 @@ class AuthorizationError(CtlError, PermissionError):
 
 
 class KeyTableError(CtlError, ValueError):
+    """A change of keys cannot be made as asked."""
+
     code = "key"
 
 

@@ -139,7 +139,8 @@ class Roots:
     """The files of local directories, by environment (implements `context.FileSource`).
 
     `roots` maps each environment to its directories; the first directory that has a file wins. Paths that match
-    `ignore_glob` or `ignore_regex` do not exist. Symlinks that leave their root count only with `follow_symlinks`.
+    `ignore_glob` or `ignore_regex` do not exist. A symlink counts where it ends inside some root of its environment;
+    others only with `follow_symlinks`.
     """
 
     def __init__(
@@ -150,12 +151,16 @@ class Roots:
         ignore_regex: Iterable[str] = (),
         follow_symlinks: bool = False,
     ) -> None:
-        self._roots = {env: [os.path.abspath(path) for path in paths] for env, paths in roots.items()}
+        self.use(roots)
         self._follow = follow_symlinks
         patterns = [fnmatch.translate(glob) for glob in ignore_glob]
         self._ignored = [re.compile(pattern).match for pattern in patterns]
         self._ignored += [re.compile(pattern).search for pattern in ignore_regex]
         self._digests = Digests()
+
+    def use(self, roots: Mapping[str, Sequence[str | Path]]) -> None:
+        """Serve these directories from now on; what is known of their files stays known."""
+        self._roots = {env: [os.path.abspath(path) for path in paths] for env, paths in roots.items()}
         self._listings: dict[str, _Listing] = {}
 
     def environments(self) -> list[str]:
@@ -164,7 +169,8 @@ class Roots:
 
     def find(self, paths: Sequence[str], saltenv: str) -> dict[str, FileInfo | None]:
         """Look up many files; a path that is no file maps to None."""
-        return {path: self._info(path, saltenv) for path in paths}
+        inside = self._real_roots(saltenv)
+        return {path: self._info(path, saltenv, inside) for path in paths}
 
     def fetch(self, path: str, saltenv: str) -> Path:
         """Return where the file is; raise `FileServerError` where there is none."""
@@ -175,8 +181,18 @@ class Roots:
 
     def locate(self, path: str, saltenv: str) -> Path | None:
         """Return the path on disk of a file of the tree, or None where there is no such file."""
-        found = self._find(path, saltenv)
+        found = self._find(path, saltenv, self._real_roots(saltenv))
         return Path(found[0]) if found else None
+
+    def look_up(self, path: str, saltenv: str) -> tuple[str, FileInfo] | None:
+        """Return where a file of the tree is on disk and what it is, or None where there is no such file."""
+        found = self._find(path, saltenv, self._real_roots(saltenv))
+        info = self._describe(*found) if found else None
+        return (found[0], info) if found and info else None
+
+    def forget_listings(self) -> None:
+        """Read every tree anew at the next listing."""
+        self._listings = {}
 
     def list_files(self, saltenv: str, prefix: str = "") -> list[str]:
         """List the files whose path starts with the directory `prefix` (all without one), sorted."""
@@ -204,18 +220,18 @@ class Roots:
             digest.update(f"{name}\0{stamp}\0".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
-    def _info(self, path: str, saltenv: str) -> FileInfo | None:
-        found = self._find(path, saltenv)
-        if found is None:
-            return None
-        where, status = found
+    def _info(self, path: str, saltenv: str, inside: Sequence[str]) -> FileInfo | None:
+        found = self._find(path, saltenv, inside)
+        return self._describe(*found) if found else None
+
+    def _describe(self, where: str, status: os.stat_result) -> FileInfo | None:
         try:
             digest = self._digests.of(where, status)
         except FileNotFoundError:
             return None
         return FileInfo(digest, status.st_size, stat.S_IMODE(status.st_mode))
 
-    def _find(self, path: str, saltenv: str) -> tuple[str, os.stat_result] | None:
+    def _find(self, path: str, saltenv: str, inside: Sequence[str]) -> tuple[str, os.stat_result] | None:
         relative = check_relative(path)
         directories = self._directories(saltenv)
         if self._is_ignored(relative):
@@ -226,7 +242,7 @@ class Roots:
                 status = os.stat(where)
             except (OSError, ValueError):
                 continue
-            if stat.S_ISREG(status.st_mode) and self._may_serve(where, root):
+            if stat.S_ISREG(status.st_mode) and self._may_serve(where, inside):
                 return where, status
         return None
 
@@ -241,8 +257,15 @@ class Roots:
     def _is_ignored(self, relative: str) -> bool:
         return any(match(relative) for match in self._ignored)
 
-    def _may_serve(self, path: str, root: str) -> bool:
-        return self._follow or _inside(os.path.realpath(path), os.path.realpath(root))
+    def _real_roots(self, saltenv: str) -> list[str]:
+        return [os.path.realpath(root) for root in self._directories(saltenv)]
+
+    def _may_serve(self, path: str, inside: Sequence[str]) -> bool:
+        """Say whether a path ends inside one of these directories (a root itself may be reached by a symlink)."""
+        if self._follow:
+            return True
+        real = os.path.realpath(path)
+        return any(_inside(real, root) for root in inside)
 
     def _listing(self, saltenv: str) -> _Listing:
         known = self._listings.get(saltenv)
@@ -256,11 +279,14 @@ class Roots:
 
     def _scan(self, saltenv: str) -> _Scan:
         scan = _Scan()
+        inside = self._real_roots(saltenv)
         for root in self._directories(saltenv):
-            self._walk(scan, root, root, "", ())
+            self._walk(scan, inside, root, "", ())
         return scan
 
-    def _walk(self, scan: _Scan, root: str, directory: str, prefix: str, above: tuple[tuple[int, int], ...]) -> None:
+    def _walk(
+        self, scan: _Scan, inside: Sequence[str], directory: str, prefix: str, above: tuple[tuple[int, int], ...]
+    ) -> None:
         scan.stamps[directory] = _stamp(directory)
         try:
             status = os.stat(directory)
@@ -272,15 +298,15 @@ class Roots:
             return
         for entry in entries:
             name = prefix + entry.name
-            if not self._is_ignored(name) and self._note(scan, root, entry, name):
-                self._walk(scan, root, entry.path, name + "/", (*above, identity))
+            if not self._is_ignored(name) and self._note(scan, inside, entry, name):
+                self._walk(scan, inside, entry.path, name + "/", (*above, identity))
 
-    def _note(self, scan: _Scan, root: str, entry: os.DirEntry[str], name: str) -> bool:
+    def _note(self, scan: _Scan, inside: Sequence[str], entry: os.DirEntry[str], name: str) -> bool:
         """Note an entry in the scan; True where it is a directory to go into."""
         if name in scan.files:
             return False
         if entry.is_symlink():
-            if not self._may_serve(entry.path, root):
+            if not self._may_serve(entry.path, inside):
                 return False
             scan.symlinks.setdefault(name, os.readlink(entry.path))
         if entry.is_dir():

@@ -102,9 +102,9 @@ class Connection(asyncio.Protocol):
         if not self._buffer:
             return None
         end = ipc.LENGTH.size
-        if len(self._buffer) >= end:
+        if has_length := len(self._buffer) >= end:
             end += ipc.check_length(bytes(self._buffer[:end]))
-        if len(self._buffer) < end or end == ipc.LENGTH.size:
+        if not has_length or len(self._buffer) < end:
             self._start_clock()
             return None
         request = ipc.decode(bytes(self._buffer[ipc.LENGTH.size : end]))

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 _VIRTUAL_NAME = re.compile(r"""^__virtualname__\s*(?::[^=]+)?=\s*["']([\w.]+)["']""", re.MULTILINE)
 
+_LISTINGS = {"states": "ctl '*' sys.list_state_modules", "runners": "ctl-run -d"}
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -252,10 +254,14 @@ class Loader(Mapping[str, Function]):
     def _why_not(self, name: str, module: str, function: str, family: Family | None) -> PluginError:
         if family is None or not (family.functions or family.reasons):
             close = nearest(module, self._sources)
-            hint = f"did you mean {close}?" if close else f"ctl '*' sys.list_{self.kind} lists what is there"
+            listing = _LISTINGS.get(self.kind, "ctl '*' sys.list_modules")
+            hint = f"did you mean {close}?" if close else f"{listing} lists what is there"
             return PluginNotFound(f"'{name}' is not available: there is no module '{module}'", hint=hint)
         if family.reasons and (function in family.unavailable or not family.functions):
             return PluginNotLoaded(f"'{name}' is not available: {'; '.join(family.reasons)}")
+        if not function:
+            some = ", ".join(f"{module}.{key}" for key in sorted(family.functions)[:3])
+            return PluginNotFound(f"'{name}' is a module, not a function", hint=f"it has {some}, ...")
         close = nearest(function, family.functions)
         return PluginNotFound(
             f"'{name}' is not available: '{module}' has no function '{function}'",

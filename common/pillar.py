@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .context import FileSource
 from .errors import CompileError, CtlError, RenderError, nearest
 from .matchers import DictMinion
 from .merging import STRATEGIES, merged
+from .pillar_places import EXPLAIN, Source, explain
 from .render import Renderer
 from .state.top import Top, expand
 from .state.tree import Tree, is_glob
@@ -23,6 +24,15 @@ log = logging.getLogger(__name__)
 
 ERRORS = "_errors"
 Data = dict[str, Any]
+Fail = Callable[[str, str], None]  # a sentence for the minion, and the whole of it for the master's log
+
+
+class External(Protocol):
+    """Where pillar comes from besides the tree."""
+
+    def __call__(self, pillar: Data, merge: Callable[[Mapping[str, Any], Mapping[str, Any]], Data], fail: Fail) -> Data:
+        """Return the pillar so far with more merged in; what goes wrong is told to `fail`."""
+        ...
 
 
 class Pillar:
@@ -40,6 +50,7 @@ class Pillar:
         minion_id: str,
         functions: Mapping[str, Callable[..., Any]] | None = None,
         nodegroups: Mapping[str, Any] | None = None,
+        external: External | None = None,
     ) -> None:
         self.files = files
         # Top files of pillar are concatenated, whatever the strategy for states is.
@@ -48,7 +59,9 @@ class Pillar:
             self.config["nodegroups"] = nodegroups
         self.grains = grains
         self.id = minion_id
-        self.functions = functions or {}
+        # A loader is asked for its length, and so for all its plugins, where it is asked whether it is true.
+        self.functions = functions if functions is not None else {}
+        self.external = external
         self.problems: list[str] = []
 
     def compile(
@@ -56,14 +69,17 @@ class Pillar:
     ) -> Data:
         """Return the minion's pillar.
 
-        `pillarenv` restricts it to one environment; `override` (a command line's) is merged over the rest.
+        `pillarenv` restricts it to one environment; `override` (a command line's) is merged over the rest. An override
+        of `{"_explain": key}` asks where the value at that key comes from; the answer is under the same name.
         """
         self.problems = []
         if not pillarenv and self.config.get("pillarenv_from_saltenv"):
             pillarenv = saltenv
         run = _Compilation(self, self._strategy(), saltenv or "base")
-        pillar = run.compile(pillarenv or self.config.get("pillarenv") or None)
-        if override:
+        pillar = run.with_external(pillarenv or self.config.get("pillarenv") or None)
+        if override and set(override) == {EXPLAIN}:
+            pillar = {EXPLAIN: explain(pillar, run.sources, str(override[EXPLAIN]))}
+        elif override:
             pillar = run.merge(pillar, override)
         if run.errors:
             self.problems = run.problems
@@ -100,20 +116,33 @@ class _Compilation:
         self.errors: list[str] = []
         self.problems: list[str] = []
         self.tree = Tree(owner.files, owner.config)
+        self.known: Data = {}  # what templates see as pillar: external pillar that came first
         self.renderer = Renderer(
-            owner.files, config=owner.config, grains=owner.grains, pillar={}, functions=owner.functions
+            owner.files, config=owner.config, grains=owner.grains, pillar=self.known, functions=owner.functions
         )
+        self.sources: list[Source] = []  # what was rendered, in the order in which it is merged
+        self._prefix: tuple[str, ...] = ()
         self._done: dict[tuple[str, str], Data | None] = {}
         self._stack: list[tuple[str, str]] = []
+
+    def with_external(self, pillarenv: str | None) -> Data:
+        """Compile the tree, before or after what comes from elsewhere."""
+        external = self.owner.external
+        if external is None:
+            return self.compile(pillarenv)
+        if self.owner.config.get("ext_pillar_first"):
+            self.known.update(external({}, self.merge, self.fail))
+            return self.merge(self.known, self.compile(pillarenv))
+        return external(self.compile(pillarenv), self.merge, self.fail)
 
     def compile(self, pillarenv: str | None) -> Data:
         only = pillarenv or (self.saltenv if self.strategy == "none" else None)
         if only is not None and only not in self.owner.files.environments():
             log.info("pillar of %s: there is no environment %r", self.owner.id, only)
             return {}
-        top = Top(self.owner.files, self.renderer, self.owner.config, saltenv=only)
+        top = Top(self.owner.files, self.renderer, self.owner.config, saltenv=only, ordered=True)
         try:
-            matches = top.matches(DictMinion(self.owner.id, self.owner.grains, {}))
+            matches = top.matches(DictMinion(self.owner.id, self.owner.grains, self.known))
         except CompileError as error:
             for problem in error.problems:
                 self.fail(problem, problem)
@@ -169,7 +198,8 @@ class _Compilation:
 
     def _render_file(self, path: str, sls: str, saltenv: str, defaults: Mapping[str, Any]) -> Data | None:
         try:
-            data = self.renderer.sls(path, saltenv, sls=sls, extra=defaults).data
+            rendered = self.renderer.sls(path, saltenv, sls=sls, extra=defaults)
+            data = rendered.data
         except RenderError as error:
             where = f"{error.path or path}:{error.line}" if error.line else error.path or path
             self.fail(f"the pillar SLS {sls!r} does not render: {where}: {error.message}", str(error))
@@ -183,7 +213,13 @@ class _Compilation:
             sentence = f"the pillar SLS {sls!r} renders to a {type(data).__name__}, not a mapping ({path})"
             self.fail(sentence, sentence)
             return None
-        return self._with_includes(data, path, sls, saltenv)
+        at = len(self.sources)
+        found = self._with_includes(data, path, sls, saltenv)
+        if not self.owner.config.get("pillar_includes_override_sls"):
+            at = len(self.sources)
+        own = {key: value for key, value in data.items() if key != "include"}
+        self.sources.insert(at, Source(path, saltenv, own, rendered.marks, self._prefix))
+        return found
 
     def _with_includes(self, data: Data, path: str, sls: str, saltenv: str) -> Data:
         if "include" not in data:
@@ -209,7 +245,12 @@ class _Compilation:
             self.fail(sentence, sentence)
             return []
         names = self.tree.match(include.sls, saltenv) if is_glob(include.sls) else [include.sls]
-        rendered = [self.render(name, saltenv, defaults=include.defaults) for name in names]
+        outer = self._prefix
+        self._prefix = (*outer, *include.key.split(":")) if include.key else outer
+        try:
+            rendered = [self.render(name, saltenv, defaults=include.defaults) for name in names]
+        finally:
+            self._prefix = outer
         return [_nested(data, include.key) for data in rendered if data]
 
 

@@ -168,7 +168,7 @@ class Receiver:
         if seq <= self._start_seq:
             raise LateFrame(f"publication {seq} is from before {self._start_seq}, where this minion began to read")
         if seq <= self.last_seq:
-            raise ReplayError(f"publication {seq} after {self.last_seq}")
+            raise ReplayError(f"publication {seq} came again, after {self.last_seq}")
         return seq, ts_ms, log_off
 
 

@@ -120,6 +120,10 @@ def strftime(moment: Any = None, form: str = "%Y-%m-%d") -> str:
     return _moment(moment).strftime(form)
 
 
+# Beside ISO 8601. Where day and month are both numbers, the month comes first.
+_DATES = ("%Y/%m/%d", "%m/%d/%Y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%b %d, %Y", "%B %d, %Y")
+
+
 def _moment(value: Any) -> datetime:
     if value is None or value == "":
         return datetime.now().astimezone()
@@ -130,7 +134,13 @@ def _moment(value: Any) -> datetime:
     number = to_num(value)
     if isinstance(number, int | float):
         return datetime.fromtimestamp(number).astimezone()
-    return datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    text = str(value).strip()
+    for form in _DATES:
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007 (its zone is not known)
+        except ValueError:
+            continue
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 # -- serialised ------------------------------------------------------------------------------------------------

@@ -191,8 +191,9 @@ class MinionSession(_Session):
         self._check(frame, _REPLY, _LONG.size)
         _, _, counter, answered = _LONG.unpack_from(frame)
         if answered not in self._outstanding:
-            kind = ReplayError if counter <= self._last_reply else LateFrame
-            raise kind(f"a reply to request {answered}, which awaits none")
+            if counter <= self._last_reply:
+                raise ReplayError(f"reply {counter} came again, after {self._last_reply}")
+            raise LateFrame(f"a reply to request {answered}, which awaits none")
         plain = self._dn.open(_COUNTER.pack(counter), frame[_LONG.size :], frame[: _LONG.size])
         del self._outstanding[answered]
         self._last_reply = max(self._last_reply, counter)
@@ -205,7 +206,7 @@ class MinionSession(_Session):
         self._check(frame, _PUSH, _SHORT.size)
         _, _, counter = _SHORT.unpack_from(frame)
         if counter <= self._last_push:
-            raise ReplayError(f"push {counter} after {self._last_push}")
+            raise ReplayError(f"push {counter} came again, after {self._last_push}")
         plain = self._dn.open(_COUNTER.pack(counter), frame[_SHORT.size :], frame[: _SHORT.size])
         self._last_push = counter
         self._count(frame)
@@ -235,7 +236,7 @@ class MasterSession(_Session):
         self._check(frame, _REQUEST, _SHORT.size)
         _, _, counter = _SHORT.unpack_from(frame)
         if counter <= self._last_request:
-            raise ReplayError(f"request {counter} after {self._last_request}")
+            raise ReplayError(f"request {counter} came again, after {self._last_request}")
         plain = self._up.open(_COUNTER.pack(counter), frame[_SHORT.size :], frame[: _SHORT.size])
         self._last_request = counter
         self._count(frame)

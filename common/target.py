@@ -9,7 +9,7 @@ backslash keeps white space in a word (`G@os:Red\\ Hat`), and every mistake is a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import matchers, pattern
@@ -65,13 +65,24 @@ class _Word:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A parsed part of an expression: its predicate, what it reads, its text, and how closely that text binds."""
+    """A parsed part of an expression: its predicate, what it reads, its text, and how closely that text binds.
+
+    `parts` are what an operator stands between, or a nodegroup for.
+    """
 
     test: Predicate
     needs: frozenset[str]
     text: str
     precedence: int = 2
     terms: int = 1
+    parts: tuple[_Node, ...] = ()
+
+    def leaves(self) -> Iterator[_Node]:
+        """Yield the terms, in their order."""
+        if not self.parts:
+            yield self
+        for part in self.parts:
+            yield from part.leaves()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,11 @@ class Target:
     matches: Predicate
     needs: frozenset[str]
     _text: str = field(repr=False)
+    _node: _Node | None = field(default=None, repr=False, compare=False)
+
+    def explain(self, minion: Minion) -> list[tuple[str, bool]]:
+        """Return each term, with nodegroups written out, and whether it matches the minion."""
+        return [(leaf.text, leaf.test(minion)) for leaf in self._node.leaves()] if self._node else []
 
     def expand(self) -> str:
         """Return the compound expression that means the same, with nodegroups written out.
@@ -117,7 +133,7 @@ def parse(
         node = _Parser(expression, scope).parse()
     else:
         node = _single(expression, kind, scope)
-    return Target(node.test, node.needs, node.text)
+    return Target(node.test, node.needs, node.text, node)
 
 
 def _single(expression: str | list[str], kind: str, scope: _Scope) -> _Node:
@@ -277,6 +293,7 @@ def _join(operator: str, nodes: Sequence[_Node]) -> _Node:
         f" {operator} ".join(words),
         precedence,
         sum(node.terms for node in nodes),
+        tuple(nodes),
     )
 
 
@@ -292,7 +309,7 @@ def _negate(node: _Node) -> _Node:
     test = node.test
     text = node.text if node.precedence == 2 else f"( {node.text} )"
     text = text[4:] if text.startswith("not ") else f"not {text}"
-    return _Node(lambda minion: not test(minion), node.needs, text, 2, node.terms)
+    return _Node(lambda minion: not test(minion), node.needs, text, 2, node.terms, (node,))
 
 
 class _Parser:

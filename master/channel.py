@@ -103,7 +103,7 @@ class Channel:
         except ReplayError as error:
             session.replays += 1
             if self._limiter.allows(("replay", session.id)):
-                log.warning("a frame of %s's session came again, from %s: %s; dropped", session.id, address, error)
+                log.warning("a frame of %s's session, from %s, is dropped: %s", session.id, address, error)
             return
         self._desk.sessions.use(session, routing_id, address, self._desk.now())
         self._work(session, request)

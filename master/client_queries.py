@@ -79,7 +79,9 @@ async def list_jobs(desk: Desk, principal: Principal, request: Mapping[str, Any]
     asked: ListJobs = read(ListJobs, request)
     found = await asyncio.to_thread(desk.store.list_jobs, asked.limit, minion=asked.minion, fun=asked.fun)
     for summary in found:
-        await stream.send("job", {**describe(summary.record), "minions": [], "ended": summary.ended})
+        await stream.send(
+            "job", {**describe(summary.record, summary.record.payload), "minions": [], "ended": summary.ended}
+        )
 
 
 async def get_job(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> dict[str, Any]:

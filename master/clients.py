@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from .. import __version__
 from ..common.errors import JobError
 from ..common.ipc_server import Peer
-from . import acl, client_jobs, client_keys, client_queries, client_runs
+from . import acl, client_files, client_jobs, client_keys, client_queries, client_runs
 from .acl import Action, Principal
 from .desk import Desk
 from .follow import Stream
 
 Operation = Callable[[Desk, Principal, Mapping[str, Any], Stream], Awaitable[Any]]
+
+
+class Events(msgspec.Struct, frozen=True):
+    """Which events, by globs on their tags; all of them without any."""
+
+    tags: Annotated[list[str], msgspec.Meta(max_length=256)] = []
 
 
 async def ping(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
@@ -28,8 +36,8 @@ async def ping(desk: Desk, principal: Principal, request: Mapping[str, Any], str
 
 async def events(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> None:
     """Tell of events until the client goes."""
-    tags = request.get("tags") or []
-    subscription = desk.events.subscribe([str(tag) for tag in tags])
+    asked: Events = client_jobs.read(Events, request)
+    subscription = desk.events.subscribe(asked.tags)
     try:
         while not stream.closed:
             event = await subscription.next()
@@ -45,6 +53,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "targets": client_jobs.targets,
     "returns": client_jobs.returns,
     "events": events,
+    "stage": client_files.stage,
+    "unstage": client_files.unstage,
+    "files.update": client_files.update,
+    "files.forget": client_files.forget,
     "run": client_runs.run,
     "key.list": client_keys.list_keys,
     "key.accept": client_keys.accept,

@@ -42,6 +42,7 @@ from .sessions import SessionTable
 from .store_sqlite import SqliteJobStore
 from .targets import Resolver
 from .tasks import Tasks
+from .transfers import Pushed, Staged, Transfers
 from .uploads import Uploads
 from .workers import WorkerPool
 
@@ -135,6 +136,7 @@ class Master:
         self._tasks.spawn(self.desk.publications.run(), "heartbeats and epochs")
         self._tasks.spawn(self._sweep(handshakes), "sweep")
         self._tasks.spawn(self._expire(), "expire jobs")
+        self._tasks.spawn(self.desk.files.run(), "fetch git repositories")
         self._closers.append(self._tasks.close)
         server = Server(self.socket_path, self._serve_client)
         await server.start()
@@ -169,7 +171,7 @@ class Master:
         await asyncio.to_thread(joblog.recover)
         publications.head = joblog.head
         pillars, workers = self._make_workers(grains)
-        files, uploads = await self._make_files()
+        files, uploads, transfers = await self._make_files()
         handshakes = self._make_handshakes(identity, keys, publications, clock)
         keydesk = KeyDesk(
             keys, sessions, presence, publications, joblog, grains, pillars.cache, events, handshakes.nudge
@@ -178,7 +180,7 @@ class Master:
         resolver = Resolver(keys, grains, pillars.cache, config.nodegroups, pillars.ensure)
         desk = Desk(
             config, self.fingerprint, keys, keydesk, sessions, presence, publications, store, joblog, uploads, grains,
-            pillars, resolver, files, workers, events, self._tasks, clock.now_ms, loop.time,
+            pillars, resolver, files, transfers, workers, events, self._tasks, clock.now_ms, loop.time,
         )  # fmt: skip
         return desk, handshakes
 
@@ -186,13 +188,17 @@ class Master:
         # runners have workers of their own: one that asks for a pillar must not wait for itself
         renderers, workers = WorkerPool(self.config), WorkerPool(self.config)
         self._closers += [renderers.close, workers.close]
-        return Pillars(self.config, grains, renderers), workers
+        pillars = Pillars(self.config, grains, renderers)
+        self._closers.append(pillars.close)
+        return pillars, workers
 
-    async def _make_files(self) -> tuple[FileServer, Uploads]:
+    async def _make_files(self) -> tuple[FileServer, Uploads, Transfers]:
         files, uploads = FileServer(self.config), Uploads(self._data / "bodies")
+        transfers = Transfers(Pushed(self.config), Staged(self.config))
         self._closers += [files.close, uploads.close]
         await asyncio.to_thread(uploads.prepare)
-        return files, uploads
+        await asyncio.to_thread(transfers.prepare)
+        return files, uploads, transfers
 
     def _make_handshakes(
         self, identity: crypto.IdentityKey, keys: KeyTable, publications: Publications, clock: Clock
@@ -297,6 +303,7 @@ class Master:
                 slow_at = loop.time() + SLOW_SWEEP_SECONDS
                 self._channel.sweep()
                 self.desk.uploads.expire(loop.time())
+                self.desk.transfers.expire(loop.time())
 
     async def _expire(self) -> None:
         while True:

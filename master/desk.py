@@ -19,6 +19,7 @@ from .sessions import SessionTable
 from .store import JobStore
 from .targets import Resolver
 from .tasks import Tasks
+from .transfers import Transfers
 from .uploads import Uploads
 from .workers import WorkerPool
 
@@ -41,6 +42,7 @@ class Desk:
     pillars: Pillars
     resolver: Resolver
     files: FileServer
+    transfers: Transfers
     workers: WorkerPool
     events: EventBus
     tasks: Tasks

@@ -114,6 +114,25 @@ async def file_chunk(desk: Desk, session: Session, args: Args) -> Answer:
     return {"data": data}
 
 
+async def file_fetch(desk: Desk, session: Session, args: Args) -> Answer:
+    """Return small files whole; nil for one that has changed, or has no room in this answer."""
+    message = read(messages.FileFetch, args)
+    return {"files": await desk.files.fetch(message.saltenv, message.files)}
+
+
+async def file_push(desk: Desk, session: Session, args: Args) -> Answer:
+    """Take a part of a file that a minion pushes."""
+    message = read(messages.FilePush, args)
+    pushed = desk.transfers.pushed
+    return await pushed.add(session.id, message.name, message.offset, message.size, message.data, desk.now())
+
+
+async def staged_chunk(desk: Desk, session: Session, args: Args) -> Answer:
+    """Return a part of a file that a client copies to minions."""
+    message = read(messages.StagedChunk, args)
+    return {"data": await desk.transfers.staged.chunk(message.handle, message.offset, message.length, desk.now())}
+
+
 def event(desk: Desk, session: Session, args: Args) -> Answer:
     """Pass on an event under the minion's own name, whatever its tag says."""
     message = read(messages.Event, args)
@@ -149,6 +168,9 @@ METHODS: Final[dict[str, Method]] = {
     "file_list": file_list,
     "file_envs": file_envs,
     "file_chunk": file_chunk,
+    "file_fetch": file_fetch,
+    "file_push": file_push,
+    "staged_chunk": staged_chunk,
     "event": event,
     "goodbye": goodbye,
 }

@@ -170,8 +170,8 @@ class Handshakes:
         self._send(routing_id, answer)
 
     def _enrol(self, claim: handshake.Claim, address: str) -> Claimed:
-        source, _ = self._admission.source(address)
-        claimed = self._keys.claim(claim.id, claim.public, source)
+        source, trusted = self._admission.source(address)
+        claimed = self._keys.claim(claim.id, claim.public, source, trusted=trusted)
         if claimed.state is KeyState.PENDING and claimed.key is not None and self._config.auto_accept:
             key = self._keys.accept_now(claimed.key)
             return Claimed(KeyState.ACCEPTED, key, new=True)

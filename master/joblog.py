@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -254,10 +255,8 @@ class JobLog:
         """Return the jobs after `offset` that expect this minion and may still begin, oldest first."""
         found: list[list[Any]] = []
         size, more, now, now_ms = 0, False, self._now(), self._now_ms()
-        for log_off, job in self._log.items():
-            if log_off <= offset or job.deadline <= now or minion not in job.record.expected.members:
-                continue
-            if job.mark_of(minion).ended:
+        for log_off, job in self._after(offset):
+            if job.deadline <= now or minion not in job.record.expected.members or job.mark_of(minion).ended:
                 continue
             left_ms = int((job.deadline - now) * 1000)
             body = wire.pack(job.record.body(slots=b"", epoch=b"", expires_ms=now_ms + left_ms))
@@ -267,6 +266,11 @@ class JobLog:
             found.append([log_off, body])
             size += len(body)
         return {"jobs": found, "head": self.head, "more": more}
+
+    def _after(self, offset: int) -> list[tuple[int, Job]]:
+        found = list(itertools.takewhile(lambda entry: entry[0] > offset, reversed(self._log.items())))
+        found.reverse()
+        return found
 
     def acknowledged(self, minion: str, jids: Iterable[str]) -> None:
         """A minion has these jobs."""
@@ -425,7 +429,7 @@ class JobLog:
         if record is None:
             raise JobError(f"there is no job {jid} in the job cache")
         job = Job(record, self._now(), self._now(), expired=True)
-        for end in await asyncio.to_thread(self.store.ends, jid):
+        for end in await asyncio.to_thread(self.store.ends, jid, payloads=False):
             job.restore(end.id, Mark(end.state, self._now(), end.reason, end.inferred))
         return self.active.get(jid) or job
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 MAX_TARGET_CHARS = 16 * 1024
+LISTED_PAYLOAD_BYTES = 2048
 JID = re.compile(r"[0-9]{20}", re.ASCII)
 
 
@@ -226,9 +227,9 @@ class Job:
         return {minion: str(self.mark_of(minion).state) for minion in self.record.expected.ids}
 
 
-def without_payload(record: JobRecord) -> JobRecord:
-    """Return the record without its payload, for lists."""
-    return replace(record, payload=b"")
+def for_a_list(record: JobRecord) -> JobRecord:
+    """Return the record without a payload that is not small."""
+    return record if len(record.payload) <= LISTED_PAYLOAD_BYTES else replace(record, payload=b"")
 
 
 class JobIds:

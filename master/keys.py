@@ -181,10 +181,11 @@ class KeyTable:
 
     # -- minions
 
-    def claim(self, minion: str, public: bytes, address: str) -> Claimed:
+    def claim(self, minion: str, public: bytes, address: str, *, trusted: bool = False) -> Claimed:
         """A minion proved to hold a key and claims an id: note it, and say what it is to be told.
 
-        Does not wait for the disk: nothing here but a key's being known depends on it.
+        A `trusted` address may bring any number of keys. Does not wait for the disk: nothing here but a key's being
+        known depends on it.
         """
         if not ID_PATTERN.fullmatch(minion):
             raise KeyTableError(f"{minion[:140]!r} is no minion id")
@@ -196,13 +197,13 @@ class KeyTable:
             holder = _holder(keys)
             if known is not None and (known.state is not KeyState.DENIED or holder is not None):
                 return Claimed(known.state, self._see_again(known, address))
-            return self._claim_new(minion, public, address, holder, known)
+            if known is None and not trusted and not self._sources.take(address, time.monotonic()):
+                return Claimed(KeyState.PENDING if holder is None else KeyState.DENIED, None)
+            return self._claim_new(minion, public, address, holder)
 
-    def _claim_new(self, minion: str, public: bytes, address: str, holder: Key | None, known: Key | None) -> Claimed:
+    def _claim_new(self, minion: str, public: bytes, address: str, holder: Key | None) -> Claimed:
         state = KeyState.PENDING if holder is None else KeyState.DENIED
         now = self._now()
-        if known is None and not self._sources.take(address, time.monotonic()):
-            return Claimed(state, None)
         key = Key(minion, public, state, self._next_generation(minion), address, now, now)
         evicted = self._room_for(key)
         if evicted is None:

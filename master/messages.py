@@ -23,9 +23,11 @@ Jid = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{20}\Z")]
 Jids = Annotated[list[Jid], msgspec.Meta(max_length=MAX_JIDS)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=MAX_RETURN_BYTES)]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Retcode = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)]
 ChunkLength = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHUNK_BYTES)]
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 Reason = Annotated[str, msgspec.Meta(max_length=4096)]
+Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Path = Annotated[str, msgspec.Meta(max_length=1024)]
 
 
@@ -70,7 +72,7 @@ class Return(Message, frozen=True):
     jid: Jid
     state: Annotated[str, msgspec.Meta(max_length=16)]
     fun: Annotated[str, msgspec.Meta(max_length=4096)] | list[Name] = ""
-    retcode: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)] = 0
+    retcode: Retcode = 0
     success: bool = False
     out: Name | None = None
     truncated: bool = False
@@ -127,7 +129,31 @@ class FileChunk(Message, frozen=True):
 
     saltenv: Name
     path: Path
-    digest: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    digest: Digest
+    offset: Offset
+    length: ChunkLength
+
+
+class FileFetch(Message, frozen=True):
+    """Small files to fetch whole: paths, and the digest that each must have."""
+
+    saltenv: Name
+    files: Annotated[list[tuple[Path, Digest]], msgspec.Meta(max_length=MAX_PATHS)]
+
+
+class FilePush(Message, frozen=True):
+    """A part of a file that a minion pushes to the master, and what it calls the file."""
+
+    name: Path
+    offset: Offset
+    size: Offset
+    data: Annotated[bytes, msgspec.Meta(max_length=MAX_CHUNK_BYTES)] = b""
+
+
+class StagedChunk(Message, frozen=True):
+    """A part of a file that a client copies to minions; the job named its handle."""
+
+    handle: Annotated[bytes, msgspec.Meta(max_length=64)]
     offset: Offset
     length: ChunkLength
 
@@ -144,7 +170,7 @@ class CallReturn(Message, frozen=True):
 
     fun: Name
     arg: bytes = b""
-    retcode: int = 0
+    retcode: Retcode = 0
     success: bool = False
     out: Name | None = None
     truncated: bool = False

@@ -62,8 +62,20 @@ class Pillars:
         if running is None:
             running = asyncio.ensure_future(self._render(minion, message))
             self._rendering[key] = running
-            running.add_done_callback(lambda _: self._rendering.pop(key, None))
+            running.add_done_callback(lambda done: self._rendered(key, done))
         return await asyncio.shield(running)
+
+    def _rendered(self, key: tuple[Any, ...], done: asyncio.Future[bytes]) -> None:
+        self._rendering.pop(key, None)
+        if not done.cancelled():
+            done.exception()  # whoever waits for it gets it; where nobody does any more, it is nobody's
+
+    async def close(self) -> None:
+        """Stop rendering."""
+        running = list(self._rendering.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def _render(self, minion: str, message: messages.Pillar) -> bytes:
         request = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from ..common.errors import StorageError
-from .jobs import END_STATES, End, JobRecord, without_payload
+from .jobs import END_STATES, End, JobRecord, for_a_list
 
 T = TypeVar("T")
 
@@ -86,14 +86,14 @@ class JobStore(Protocol):
 
     def job(self, jid: str) -> JobRecord | None: ...
 
-    def ends(self, jid: str) -> list[End]:
-        """Return every end of a job; large payloads are left out (`digest` is set)."""
+    def ends(self, jid: str, *, payloads: bool = True) -> list[End]:
+        """Return every end of a job; large payloads (`digest` is set), or all of them, are left out."""
         ...
 
     def end(self, jid: str, minion: str) -> End | None: ...
 
     def list_jobs(self, limit: int, *, minion: str = "", fun: str = "") -> list[Summary]:
-        """List jobs, newest first, without payloads; of one function where `fun` is given."""
+        """List jobs, newest first, without payloads that are not small; of one function where `fun` is given."""
         ...
 
     def open_jobs(self) -> list[OpenJob]:
@@ -208,9 +208,10 @@ class MemoryJobStore:
         """Return a job's record."""
         return self._jobs.get(jid)
 
-    def ends(self, jid: str) -> list[End]:
+    def ends(self, jid: str, *, payloads: bool = True) -> list[End]:
         """Return the ends of a job."""
-        return [end for _, end in sorted(self._ends.get(jid, {}).items())]
+        found = [end for _, end in sorted(self._ends.get(jid, {}).items())]
+        return found if payloads else [replace(end, payload=b"") for end in found]
 
     def end(self, jid: str, minion: str) -> End | None:
         """Return one end."""
@@ -224,7 +225,7 @@ class MemoryJobStore:
             for record in records
             if (not fun or record.fun == fun) and (not minion or minion in record.expected.members)
         ]
-        return [Summary(without_payload(record), self._count(record.jid)) for record in chosen[:limit]]
+        return [Summary(for_a_list(record), self._count(record.jid)) for record in chosen[:limit]]
 
     def _count(self, jid: str) -> int:
         return sum(end.state in END_STATES for end in self._ends[jid].values())
@@ -235,7 +236,7 @@ class MemoryJobStore:
         return [
             OpenJob(
                 record,
-                tuple(replace(end, payload=b"") for end in self.ends(record.jid)),
+                tuple(self.ends(record.jid, payloads=False)),
                 frozenset(self._acks.get(record.jid, ())),
             )
             for record in records

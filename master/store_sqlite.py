@@ -17,7 +17,7 @@ from typing import Any
 
 from ..common.database import Cursor, Database
 from ..common.errors import StorageError
-from .jobs import End, Expected, JobRecord, State
+from .jobs import LISTED_PAYLOAD_BYTES, End, Expected, JobRecord, State
 from .store import OpenJob, RepeatedRequest, Summary, part
 
 MIGRATIONS = (
@@ -49,8 +49,9 @@ _JOB = (
     "j.jid, j.log_off, j.created_ms, j.expires_ms, j.fun, j.tgt, j.tgt_type, j.delimiter, j.user, j.expected, "
     "j.payload, j.timeout, j.metadata, j.progress, j.request_id"
 )
-_JOB_LIGHT = _JOB.replace("j.payload", "x''")
+_JOB_LIGHT = _JOB.replace("j.payload", f"iif(length(j.payload) <= {LISTED_PAYLOAD_BYTES}, j.payload, x'')")
 _END = "id, state, reason, inferred, fun, retcode, success, out, truncated, size, payload, digest, stored_ms"
+_END_LIGHT = _END.replace("payload", "x''")
 _ADD_JOB = (
     "INSERT INTO jobs (jid, log_off, created_ms, expires_ms, fun, tgt, tgt_type, delimiter, user, expected, payload, "
     "timeout, metadata, progress, request_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -144,9 +145,10 @@ class SqliteJobStore:
         rows = self._database.read(f"SELECT {_JOB} FROM jobs j WHERE jid=?", (jid,))  # noqa: S608 - constant columns
         return self._record(rows[0]) if rows else None
 
-    def ends(self, jid: str) -> list[End]:
+    def ends(self, jid: str, *, payloads: bool = True) -> list[End]:
         """Return the ends of a job, in the order of ids."""
-        rows = self._database.read(f"SELECT {_END} FROM ends WHERE jid=? ORDER BY id", (jid,))  # noqa: S608 - constant
+        columns = _END if payloads else _END_LIGHT
+        rows = self._database.read(f"SELECT {columns} FROM ends WHERE jid=? ORDER BY id", (jid,))  # noqa: S608 - constant
         return [_end(row) for row in rows]
 
     def end(self, jid: str, minion: str) -> End | None:
@@ -169,10 +171,9 @@ class SqliteJobStore:
         return [self._open_job(self._record(row)) for row in rows]
 
     def _open_job(self, record: JobRecord) -> OpenJob:
-        light = _END.replace("payload", "x''")
-        ends = self._database.read(f"SELECT {light} FROM ends WHERE jid=?", (record.jid,))  # noqa: S608 - constant
+        ends = self.ends(record.jid, payloads=False)
         acks = self._database.read("SELECT id FROM acks WHERE jid=?", (record.jid,))
-        return OpenJob(record, tuple(_end(row) for row in ends), frozenset(row[0] for row in acks))
+        return OpenJob(record, tuple(ends), frozenset(row[0] for row in acks))
 
     def last(self) -> tuple[int, str, int]:
         """Return the end of the log."""

@@ -21,23 +21,22 @@ from typing import Any
 
 from ..common import arguments, context, ipc
 from ..common.config import MasterConfig
-from ..common.context import Context, Function
+from ..common.context import Context
 from ..common.data import lookup
 from ..common.errors import CtlError
 from ..common.files import Roots
 from ..common.loader import Loader
 from ..common.log import set_up
-from ..common.pillar import Pillar
 from ..common.plaintext import own_grains
 from ..common.wire import pack_payload, unpack_payload
+from .gitfs import GitEnvironments, combined
 from .port import Port, set_port
+from .rendering import pillar_roots, render
 
 log = logging.getLogger(__name__)
 
 LENGTH = struct.Struct("!I")
 MAX_MEMORY_BYTES = 2 * 1024**3
-# Execution modules that pillar templates may call here: they compute, and neither run nor write anything.
-PURE_MODULES = frozenset({"grains", "match", "slsutil", "defaults"})
 
 
 class Link:
@@ -80,8 +79,20 @@ class Files:
 
     def __init__(self, config: MasterConfig) -> None:
         ignored = {"ignore_glob": config.file_ignore_glob, "ignore_regex": config.file_ignore_regex}
-        self.pillar = Roots(config.pillar_roots, follow_symlinks=config.fileserver_followsymlinks, **ignored)
-        self.states = Roots(config.file_roots, follow_symlinks=config.fileserver_followsymlinks, **ignored)
+        self.pillar = pillar_roots(config)
+        self._config = config
+        self._git = GitEnvironments(config)
+        self._directories = combined(config, self._git)
+        self._states = Roots(self._directories, follow_symlinks=config.fileserver_followsymlinks, **ignored)
+
+    @property
+    def states(self) -> Roots:
+        """The state tree as it is now."""
+        directories = combined(self._config, self._git)
+        if directories != self._directories:
+            self._directories = directories
+            self._states.use(directories)
+        return self._states
 
 
 class NoDaemon:
@@ -113,26 +124,6 @@ class NoDaemon:
     def state_lock(self, queue: bool | int, concurrent: bool) -> dict[str, Any] | None:
         """There is always a turn."""
         return None
-
-
-class PureFunctions(Mapping[str, Function]):
-    """The functions that pillar templates may call: a few modules that only compute."""
-
-    def __init__(self, loader: Mapping[str, Function]) -> None:
-        self._loader = loader
-
-    def __getitem__(self, name: str) -> Function:
-        if name.partition(".")[0] not in PURE_MODULES:
-            raise KeyError(
-                f"{name}: pillar is rendered on the master, where only {', '.join(sorted(PURE_MODULES))} run"
-            )
-        return self._loader[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._loader if name.partition(".")[0] in PURE_MODULES)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
 
 class Server:
@@ -172,13 +163,17 @@ class Server:
         """Render one minion's pillar."""
         minion = request["id"]
         grains = own_grains(minion, unpack_payload(request["grains"]) if request["grains"] else {})
-        around = self._context(minion, grains, self._files.pillar)
-        around.functions = PureFunctions(Loader("modules", "ctl.modules", (), around))
-        override = unpack_payload(request["override"]) if request["override"] else None
-        with context.use(around):
-            pillar = Pillar(self._files.pillar, self._config.raw, grains, minion, around.functions)
-            data = pillar.compile(request["saltenv"], request["pillarenv"], override)
-        return {"payload": pack_payload(data), "problems": pillar.problems}
+        data, problems = render(
+            self._config,
+            self._files.pillar,
+            NoDaemon(),
+            minion,
+            grains,
+            saltenv=request["saltenv"],
+            pillarenv=request["pillarenv"],
+            override=unpack_payload(request["override"]) if request["override"] else None,
+        )
+        return {"payload": pack_payload(data), "problems": problems}
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run a runner. That it fails is a result, too."""
@@ -191,7 +186,8 @@ class Server:
         try:
             with context.use(around):
                 function = runners[request["fun"]]
-                args, kwargs = arguments.bind(function, given.get("arg") or [], given.get("kwarg") or {})
+                args, kwargs = arguments.take_keywords(function, given.get("arg") or [], given.get("kwarg") or {})
+                args, kwargs = arguments.bind(function, args, kwargs, request["fun"])
                 value = function(*args, **kwargs)
         except CtlError as error:
             return _result(str(error), 1)

@@ -97,6 +97,7 @@ class WorkerPool:
         self._all: set[Worker] = set()
         self._slots = asyncio.Semaphore(max(1, config.worker_count))
         self._timer: asyncio.TimerHandle | None = None
+        self._starting: set[asyncio.Task[Worker]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -161,7 +162,19 @@ class WorkerPool:
             if worker.process.poll() is None:
                 return worker
             await self._discard(worker)
-        return await self._start()
+        starting = asyncio.get_running_loop().create_task(self._start(), name="start a worker")
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(self._keep)
+            raise
+
+    def _keep(self, starting: asyncio.Task[Worker]) -> None:
+        """Keep a worker that was started for somebody who has gone."""
+        if not starting.cancelled() and starting.exception() is None:
+            self._give_back(starting.result())
 
     async def _start(self) -> Worker:
         ours, theirs = socket.socketpair()
@@ -211,6 +224,7 @@ class WorkerPool:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
         idle, self._idle = self._idle, []
         for worker in idle:
             self._retire(worker)

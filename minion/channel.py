@@ -20,7 +20,8 @@ from ..common.log import Limiter
 from ..common.wire import PROTOCOL_VERSION
 from .addresses import parse_address
 from .clock import MasterClock, monotonic
-from .connection import Connection, Listener
+from .connection import Connection, Listener, Refused
+from .handshake import ANSWER_TIMEOUT_OF_SEVERAL_S, ANSWER_TIMEOUT_S
 from .jitter import between
 from .reader import Position
 from .requests import Requests
@@ -134,6 +135,7 @@ class Channel:
             self._position,
             self._versions,
             self._away_lines,
+            ANSWER_TIMEOUT_S if len(self._addresses) == 1 else ANSWER_TIMEOUT_OF_SEVERAL_S,
         )
         self._connection = connection
         had_session = False
@@ -145,32 +147,31 @@ class Channel:
             self._pin_backoff.reset()
             log.info("a session with the master %s (key %s)", address, connection.master_fingerprint)
             await connection.serve()
-        except PinError as error:
-            if self._pin_lines.allows(str(address)):
-                log.error("%s", error)
-            return had_session, self._pin_backoff.next()
-        except (CtlError, OSError) as error:
-            self._log_loss(str(address), error)
         except ExceptionGroup as group:
-            self._log_group(str(address), group)
+            return had_session, self._pause_after(str(address), *group.exceptions)
         except Exception as error:  # the boundary around one connection: whatever a master sends, the minion goes on
-            self._log_group(str(address), ExceptionGroup("", [error]))
+            return had_session, self._pause_after(str(address), error)
         finally:
             self._has_session.clear()
             await connection.close()
             self._connection = None
         return had_session, self._backoff.next()
 
-    def _log_group(self, address: str, group: ExceptionGroup[Exception]) -> None:
-        for error in group.exceptions:
-            if isinstance(error, CtlError | OSError):
-                self._log_loss(address, error)
+    def _pause_after(self, address: str, *errors: Exception) -> float:
+        """Log why a connection ended; return the pause that is due."""
+        for error in errors:
+            if isinstance(error, PinError):
+                if self._pin_lines.allows(address):
+                    log.error("the master %s is not trusted: %s", address, error)
+            elif isinstance(error, CtlError | OSError):
+                level = logging.WARNING if self._away_lines.allows((address, str(error))) else logging.DEBUG
+                if isinstance(error, Refused):  # the next connection says it, with this minion's fingerprint
+                    level = logging.INFO
+                log.log(level, "%s; trying again", error)
             else:
                 log.error("the session with the master %s broke on %s", address, type(error).__name__, exc_info=error)
-
-    def _log_loss(self, address: str, error: Exception) -> None:
-        level = logging.WARNING if self._away_lines.allows((address, str(error))) else logging.DEBUG
-        log.log(level, "%s; trying again", error)
+        pinned = any(isinstance(error, PinError) for error in errors)
+        return (self._pin_backoff if pinned else self._backoff).next()
 
     def _send(self, frame: bytes) -> bool:
         return self._connection is not None and self._connection.send(frame)

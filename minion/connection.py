@@ -22,6 +22,7 @@ from ..common.errors import (
     CtlError,
     LateFrame,
     MasterUnavailable,
+    PinError,
     SealError,
     WireError,
 )
@@ -96,6 +97,7 @@ class Connection:
         position: Position,
         versions: dict[str, str | int],
         limiter: Limiter,
+        patience: float,
     ) -> None:
         self._config = config
         self._identity = identity
@@ -108,6 +110,7 @@ class Connection:
         self._position = position
         self._versions = versions
         self._limiter = limiter
+        self._patience = patience
         self._tasks = Tasks()
         self._heartbeat = Heartbeat(config.heartbeat_seconds, config.heartbeat_timeout_seconds)
         self._dealer: Dealer | None = None
@@ -195,7 +198,7 @@ class Connection:
             self._limiter,
         )
         self._handshake = handshake
-        outcome = await handshake.run()
+        outcome = await handshake.run(self._patience)
         self.master_fingerprint = handshake.master_fingerprint
         self.master = fingerprint_bytes(handshake.master_fingerprint)
         self._clock.sync(outcome.t_master_ms, handshake.round_trip)
@@ -245,6 +248,9 @@ class Connection:
     async def _shake_again(self, *, again: bool) -> None:
         try:
             outcome = await self._shake()
+        except PinError as error:
+            self._lose(error)
+            return
         except CtlError as error:
             # Clear-text hints made us try, so this proves nothing about the session that stands.
             log.info("the new handshake with %s came to nothing: %s", self._address, error)
@@ -267,7 +273,7 @@ class Connection:
             else:
                 self._on_hint(frame)
         except WireError as error:
-            self._drop(error)
+            self._drop("a frame", error)
 
     def _on_reply(self, frame: bytes) -> None:
         sid = wire.session_id(frame)
@@ -294,11 +300,11 @@ class Connection:
             self._nudged_at = now
             self._nudge.set()
 
-    def _drop(self, error: WireError) -> None:
+    def _drop(self, what: str, error: WireError) -> None:
         """Note a frame that is dropped: one line for each kind, and a new handshake where many do not open."""
         level = logging.INFO if isinstance(error, LateFrame) else logging.WARNING
-        if self._limiter.allows(("frame", error.code)):
-            log.log(level, "a frame from the master %s was dropped: %s", self._address, error)
+        if self._limiter.allows((what, error.code)):
+            log.log(level, "%s from the master %s was dropped: %s", what, self._address, error)
         if isinstance(error, SealError):
             self._note_bad_frame()
 
@@ -362,7 +368,7 @@ class Connection:
             else:
                 self._on_push(topic, packet)
         except WireError as error:
-            self._drop(error)
+            self._drop("a publication", error)
 
     def _on_push(self, topic: bytes, frame: bytes) -> None:
         session = self._session
@@ -375,8 +381,6 @@ class Connection:
         self._head_due = None
         self._announce = True
         self._reader.head(push.body)
-        if self._previous is not None and self._subscriber is not None:
-            self._subscriber.unsubscribe(self._previous.topic())
 
     def _on_forged(self) -> None:
         self._requests.tell("event", {"tag": "security/forged_publication", "data": wire.pack_payload({})})
@@ -403,6 +407,9 @@ class Connection:
         grains = await self._listener.grains()
         await self._ask("register", {"grains": grains, "versions": self._versions})
         self._listener.set_connected(True)
+        # not before: until now it was the old session that showed the master that this minion is there
+        if self._previous is not None and self._subscriber is not None:
+            self._subscriber.unsubscribe(self._previous.topic())
 
     async def _ask(self, method: str, args: dict[str, Any]) -> Any:
         return await self._requests.ask(method, args, timeout=READ_TIMEOUT_S)

@@ -90,7 +90,8 @@ def run_one(context: Context, call: Call) -> Outcome:
     try:
         _refuse_disabled(context, call.fun)
         function = context.functions[call.fun]
-        args, kwargs = arguments.bind(function, list(call.args), dict(call.kwargs or {}), call.fun)
+        args, kwargs = arguments.take_keywords(function, call.args, call.kwargs or {})
+        args, kwargs = arguments.bind(function, args, kwargs, call.fun)
         value = function(*args, **kwargs)
         if inspect.isgenerator(value):
             value = _collect(context, value)

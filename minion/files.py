@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,17 @@ from ..common.errors import FileServerError, RemoteError
 from ..common.wire import MAX_CHUNK_BYTES
 from .ports import cached_file
 from .tasks import Tasks
+from .transfers import Transfers, create_private
 
 log = logging.getLogger(__name__)
 
 PATHS_PER_REQUEST = 900
-WINDOW_CHUNKS = 8
 TIMEOUT_S = 120.0
 TRIES = 3
 AHEAD_BYTES = 128 * 1024
-AHEAD_FILES = 2000
-AHEAD_AT_ONCE = 16
+AHEAD_AT_ONCE = 4
+FILES_PER_REQUEST = 300  # a request has at most 1,000 elements, and each file is three
+TAKEN_FROM_BYTES = 8 * 1024 * 1024
 MAX_CACHE_BYTES = 4 * 1024**3
 KEEP_UNUSED_S = 3600.0
 
@@ -49,8 +50,9 @@ class FileCache:
     def __init__(self, ask: Ask, directory: Path) -> None:
         self._ask = ask
         self._directory = directory
-        self._fetching: dict[bytes, asyncio.Task[Path]] = {}
+        self._fetching: dict[bytes, asyncio.Task[Path | None]] = {}
         self._tasks = Tasks()
+        self.transfers = Transfers(ask, self._tasks, directory / "taken")
         self._ahead = asyncio.Semaphore(AHEAD_AT_ONCE)
 
     async def close(self) -> None:
@@ -87,6 +89,13 @@ class FileCache:
             last = names[-1]
             after = last if isinstance(last, str) else last[0]
 
+    async def take(self, saltenv: str, path: str, digest: bytes, size: int) -> Path | None:
+        """Fetch a large file for the caller alone, who moves it away; None where it is better got through the cache."""
+        if size < TAKEN_FROM_BYTES or digest in self._fetching or cached_file(self._directory, digest.hex()).is_file():
+            return None
+        ask = {"saltenv": saltenv, "path": path, "digest": digest}
+        return await self.transfers.take("file_chunk", ask, digest, size, f"salt://{path}")
+
     async def fetch(self, saltenv: str, path: str, digest: bytes, size: int) -> Path:
         """Return where the file is, fetched if need be. A file that changed meanwhile is looked up anew."""
         for attempt in range(TRIES):
@@ -103,84 +112,67 @@ class FileCache:
 
     async def _fetch_once(self, saltenv: str, path: str, digest: bytes, size: int) -> Path:
         local = cached_file(self._directory, digest.hex())
-        if local.is_file():
-            os.utime(local)
-            return local
-        task = self._fetching.get(digest)
-        if task is None:
-            task = self._tasks.start(self._download(saltenv, path, digest, size, local), f"fetching {path}")
+        while not local.is_file():
+            task = self._fetching.get(digest)
             if task is None:
-                raise FileServerError("the minion is stopping")
-            self._fetching[digest] = task
-            task.add_done_callback(lambda _: self._fetching.pop(digest, None))
-        return await asyncio.shield(task)
-
-    async def _download(self, saltenv: str, path: str, digest: bytes, size: int, local: Path) -> Path:
-        temporary = local.with_name(f".{local.name}.{os.urandom(6).hex()}")
-        file = await asyncio.to_thread(_create, temporary)
-        try:
-            found = hashlib.sha256()
-            async with contextlib.aclosing(self._chunks(saltenv, path, digest, size)) as chunks:
-                async for data in chunks:
-                    await asyncio.to_thread(_append, file, found, data)
-            if found.digest() != digest:
-                raise FileServerError(f"salt://{path}: what the master sent does not have the digest it named")
-            os.replace(temporary, local)
-        finally:
-            os.close(file)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+                task = self._start(digest, self._download(saltenv, path, digest, size, local), path)
+            elif await asyncio.shield(task) is None:
+                continue  # it was to come with others, and did not: now it is fetched by itself
+            await asyncio.shield(task)
+            return local
+        os.utime(local)
         return local
 
-    async def _chunks(self, saltenv: str, path: str, digest: bytes, size: int) -> AsyncGenerator[bytes, None]:
-        """Yield a file's chunks in order, while a window of them is on its way."""
-        starts = iter(range(0, size, MAX_CHUNK_BYTES))
-        window: list[asyncio.Task[bytes]] = []
+    def _start(self, digest: bytes, work: Coroutine[Any, Any, Path | None], path: str) -> asyncio.Task[Path | None]:
+        task = self._tasks.start(work, f"fetching {path}", awaited=True)
+        if task is None:
+            raise FileServerError("the minion is stopping")
+        self._fetching[digest] = task
+        task.add_done_callback(lambda _: self._fetching.pop(digest, None))
+        return task
 
-        def ask_for(start: int) -> asyncio.Task[bytes]:
-            args = {"saltenv": saltenv, "path": path, "digest": digest, "offset": start}
-            args["length"] = min(MAX_CHUNK_BYTES, size - start)
-            task = self._tasks.start(self._chunk(args), f"a chunk of {path}")
-            if task is None:
-                raise FileServerError("the minion is stopping")
-            return task
-
-        try:
-            window = [ask_for(start) for _, start in zip(range(WINDOW_CHUNKS), starts, strict=False)]
-            while window:
-                data = await window.pop(0)
-                following = next(starts, None)
-                if following is not None:
-                    window.append(ask_for(following))
-                yield data
-        finally:
-            for task in window:
-                task.cancel()
-            await asyncio.gather(*window, return_exceptions=True)
-
-    async def _chunk(self, args: dict[str, Any]) -> bytes:
-        data = (await self._ask("file_chunk", args, TIMEOUT_S))["data"]
-        if len(data) != args["length"]:
-            raise FileServerError(f"salt://{args['path']}: the master sent a chunk of the wrong size")
-        return bytes(data)
+    async def _download(self, saltenv: str, path: str, digest: bytes, size: int, local: Path) -> Path:
+        ask = {"saltenv": saltenv, "path": path, "digest": digest}
+        return await self.transfers.download("file_chunk", ask, digest, size, local, f"salt://{path}")
 
     # -- small files ahead of their use
 
     def _fetch_ahead(self, saltenv: str, paths: Sequence[str], rows: Sequence[Row]) -> None:
-        missing = [
-            (path, row[0], row[1])
-            for path, row in zip(paths, rows, strict=True)
-            if row is not None and row[1] <= AHEAD_BYTES and row[0] not in self._fetching
-        ]
-        for path, digest, size in missing[:AHEAD_FILES]:
-            if not cached_file(self._directory, digest.hex()).is_file():
-                self._tasks.start(self._one_ahead(saltenv, path, digest, size), f"fetching {path} ahead")
+        """Fetch the small ones that are missing, many in one request."""
+        batch: dict[bytes, tuple[str, int]] = {}
+        room = MAX_CHUNK_BYTES
+        for path, row in zip(paths, rows, strict=True):
+            if row is None or row[1] > AHEAD_BYTES or row[0] in batch or row[0] in self._fetching:
+                continue
+            if cached_file(self._directory, row[0].hex()).is_file():
+                continue
+            if row[1] > room or len(batch) == FILES_PER_REQUEST:
+                self._start_batch(saltenv, batch)
+                batch, room = {}, MAX_CHUNK_BYTES
+            batch[row[0]] = (path, row[1])
+            room -= row[1]
+        if batch:
+            self._start_batch(saltenv, batch)
 
-    async def _one_ahead(self, saltenv: str, path: str, digest: bytes, size: int) -> None:
+    def _start_batch(self, saltenv: str, batch: dict[bytes, tuple[str, int]]) -> None:
+        task = self._tasks.start(self._batch(saltenv, batch), f"fetching {len(batch)} files ahead")
+        if task is not None:
+            for digest in batch:
+                self._fetching[digest] = task
+            task.add_done_callback(lambda _: self._forget(batch, task))
+
+    def _forget(self, batch: Iterable[bytes], task: asyncio.Task[Path | None]) -> None:
+        for digest in batch:
+            if self._fetching.get(digest) is task:
+                del self._fetching[digest]
+
+    async def _batch(self, saltenv: str, batch: Mapping[bytes, tuple[str, int]]) -> None:
         async with self._ahead:
-            # Who needs the file asks again, and hears then what is wrong.
+            files = [[path, digest] for digest, (path, _size) in batch.items()]
+            # Who needs a file that does not come asks for it by itself, and hears then what is wrong.
             with contextlib.suppress(RemoteError, FileServerError, ConnectionError):
-                await self._fetch_once(saltenv, path, digest, size)
+                reply = await self._ask("file_fetch", {"saltenv": saltenv, "files": files}, TIMEOUT_S)
+                await asyncio.to_thread(_keep_all, self._directory, list(batch), reply["files"])
 
     # -- keeping the cache small
 
@@ -202,22 +194,24 @@ def _row(row: Any) -> Row:
     raise FileServerError("the master described a file in an unknown way")
 
 
-def _create(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-
-
-def _append(file: int, digest: Any, data: bytes) -> None:
-    digest.update(data)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
+def _keep_all(directory: Path, digests: Sequence[bytes], contents: Sequence[Any]) -> None:
+    """Write those files to the cache that have the digest they should have."""
+    for digest, content in zip(digests, contents, strict=False):
+        if isinstance(content, bytes) and hashlib.sha256(content).digest() == digest:
+            local = cached_file(directory, digest.hex())
+            temporary = local.with_name(f".{local.name}.{os.urandom(6).hex()}")
+            file = create_private(temporary)
+            try:
+                os.write(file, content)
+            finally:
+                os.close(file)
+            os.replace(temporary, local)
 
 
 def _clean(directory: Path, limit: int, keep_unused: float = KEEP_UNUSED_S) -> int:
     """Remove the files used longest ago until what is left is below `limit`; recent ones stay in any case."""
     found = []
-    for path in directory.glob("??/*"):
+    for path in [*directory.glob("??/*"), *directory.glob("taken/*")]:
         with contextlib.suppress(OSError):
             status = path.stat()
             found.append((status.st_mtime, status.st_size, path))

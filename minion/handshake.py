@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 HELLO_AGAIN_S = (5.0, 10.0)
 ANSWER_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_OF_SEVERAL_S = 5.0
 RESULT_TIMEOUT_S = 10.0
 MAX_BUSY_S = 30.0
 

@@ -248,7 +248,7 @@ class Generations:
         """Start the first helper, before there is any thread or socket, and serve the running event loop with it."""
         if self._current is None:
             self._current = Helper.start()
-        self._adopt(self._current)
+        self._current.attach()
 
     @property
     def current(self) -> Helper:
@@ -258,7 +258,7 @@ class Generations:
                 self._retire(self._current)
             log.warning("the fork helper has ended: starting another")
             self._current = Helper.start()
-            self._adopt(self._current)
+            self._current.attach()
         return self._current
 
     def renew(self) -> None:
@@ -267,7 +267,7 @@ class Generations:
         if old is None or old is self._given or self._closed:
             return
         self._current = Helper.start()
-        self._adopt(self._current)
+        self._current.attach()
         self._draining.append(old)
         old.on_gone.append(lambda: self._retire(old))
         old.drain()
@@ -275,16 +275,13 @@ class Generations:
     def close(self) -> None:
         """End the helpers that were started here, with everything they forked."""
         self._closed = True
-        for helper in [*self._draining, *([self._current] if self._current else [])]:
-            helper.detach()
-            if helper is not self._given:
-                helper.on_gone.clear()
-                helper.close()
+        if self._given is not None:
+            self._given.detach()
+        for helper in [*self._draining, self._current]:
+            if helper is not None and helper is not self._given:
+                self._retire(helper)
         self._draining.clear()
         self._current = None
-
-    def _adopt(self, helper: Helper) -> None:
-        helper.attach()
 
     def _retire(self, helper: Helper) -> None:
         if helper in self._draining:

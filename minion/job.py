@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 JID = re.compile(r"[0-9]{20}")
 VERSION = 1
+MAX_NAME_CHARS = 4000
 BY_ID = frozenset(("glob", "list", "pcre"))
 LIVE = frozenset(("grains", "pillar", "addresses"))
 
@@ -110,4 +111,4 @@ def _field(fields: dict[str, Any], name: str, kind: Any, default: Any = _REQUIRE
 def name_of(payload: dict[str, Any]) -> str:
     """Return the function of a job's payload, or several with commas between."""
     fun = payload.get("fun", "")
-    return fun if isinstance(fun, str) else ",".join(str(name) for name in fun)
+    return (fun if isinstance(fun, str) else ",".join(str(name) for name in fun))[:MAX_NAME_CHARS]

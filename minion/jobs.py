@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from ..common.config import MinionConfig
 from ..common.errors import CtlError, StorageError, WireError
-from ..common.wire import unpack_payload
+from ..common.state import journal
+from ..common.wire import pack_payload, unpack_payload
 from .helper_process import Generations
 from .job import Job, name_of
 from .ledger import Ledger
@@ -185,6 +186,9 @@ class Jobs:
         job = running.job
         try:
             answer = await self._reach_return(running, entered)
+        except Exception as error:  # the boundary around one job: whatever went wrong with it, the master hears of it
+            log.exception("job %s broke its handler", job.jid)
+            answer = self._failure(running, FAILED, f"the minion failed on this job: {type(error).__name__}: {error}")
         finally:
             self._running.pop(job.jid, None)
             if not self._running:
@@ -242,7 +246,8 @@ class Jobs:
                 ended = await asyncio.shield(process.ended)
         except TimeoutError:
             await self._end(process)
-            return self._failure(running, FAILED, f"the job took longer than its timeout of {limit:g} s and was ended")
+            reason = f"the job took longer than its timeout of {limit:g} s and was ended"
+            return self._interrupted_run(running, reason) or self._failure(running, FAILED, reason)
         return self._as_return(running, ended)
 
     async def _end(self, process: Process) -> None:
@@ -267,8 +272,8 @@ class Jobs:
 
     def _as_return(self, running: Running, ended: Ended) -> Return:
         if ended.result is None:
-            reason = f"{running.stop_reason}: {ended.reason}" if running.stop_reason else ended.reason
-            return self._failure(running, FAILED, reason)
+            reason = f"{running.stop_reason} and ended" if running.stop_reason else ended.reason
+            return self._interrupted_run(running, reason) or self._failure(running, FAILED, reason)
         result = ended.result
         return Return(
             running.job.jid,
@@ -286,6 +291,14 @@ class Jobs:
     def _failure(self, running: Running, state: str, reason: str) -> Return:
         log.info("job %s (%s): %s", running.job.jid, running.fun, reason)
         return failure(running.job.jid, running.fun, running.job.master, state, reason[:REASON_CHARS])
+
+    def _interrupted_run(self, running: Running, reason: str) -> Return | None:
+        """Return a state run that was killed as interrupted, with what it had done; None where it was no such run."""
+        job = running.job
+        answer = interrupted_run(self._config, job.jid, running.fun, job.master, reason)
+        if answer is not None:
+            log.info("job %s (%s): %s", job.jid, running.fun, answer.reason)
+        return answer
 
     # -- the minion's own processes
 
@@ -312,16 +325,31 @@ class Jobs:
                 await self._idle.wait()
         interrupted = list(self._running.values())
         await self._tasks.close()
+        reason = "the minion was stopped while the job ran"
         for running in interrupted:
-            self._outbox.put(self._failure(running, INTERRUPTED, "the minion was stopped while the job ran"))
+            self._outbox.put(self._interrupted_run(running, reason) or self._failure(running, INTERRUPTED, reason))
         self._acks.close()
 
     def report_unfinished(self) -> None:
         """Return as interrupted what an earlier run of the daemon started and never returned."""
         for left in self._ledger.unfinished():
             if left.jid not in self._outbox:
-                reason = "the minion ended while the job ran; what it did is not known"
-                self._outbox.put(failure(left.jid, left.fun, left.master, INTERRUPTED, reason))
+                reason = "the minion ended while the job ran"
+                answer = interrupted_run(self._config, left.jid, left.fun, left.master, reason)
+                unknown = f"{reason}; what it did is not known"
+                self._outbox.put(answer or failure(left.jid, left.fun, left.master, INTERRUPTED, unknown))
+
+
+def interrupted_run(config: MinionConfig, jid: str, fun: str, master: bytes, reason: str) -> Return | None:
+    """Make the return of a state run that was cut short, out of its journal; None where the job was no state run."""
+    if not any(name.startswith("state.") for name in fun.split(",")):
+        return None
+    found = journal.interrupted(config.data_dir, jid, reason)
+    if found is None:
+        return None
+    payload = pack_payload(found)
+    comment = found[journal.INTERRUPTED_TAG]["comment"]
+    return Return(jid, fun, master, payload, len(payload), 1, False, "highstate", False, INTERRUPTED, comment)
 
 
 def _log_for(jid: str, level: int, name: str, text: str) -> None:

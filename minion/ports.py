@@ -92,6 +92,14 @@ class ChildPort:
         """Return the daemon's grains as they are now."""
         return dict(unpack_payload(ask(self._link, "grains")))
 
+    def push(self, path: str, name: str) -> int:
+        """Push a file to the master; return its size."""
+        return int(ask(self._link, "file_push", path, name))
+
+    def staged(self, handle: bytes, digest: bytes, size: int, name: str) -> Path:
+        """Fetch a file that a client copies to this minion; it is the caller's, to be moved away."""
+        return Path(ask(self._link, "staged_take", handle, digest, size, name))
+
     def state_lock(self, queue: bool | int, concurrent: bool) -> dict[str, Any] | None:
         """Take this minion's turn for a state run."""
         holder = ask(self._link, "state_lock", queue, concurrent)
@@ -129,6 +137,14 @@ class ChildFiles:
         if local.is_file():
             return local
         return Path(ask(self._link, "file_fetch", saltenv, path, bytes.fromhex(info.digest), info.size))
+
+    def take(self, path: str, saltenv: str) -> Path | None:
+        """Return a large file that only the caller has, to be moved away; None where `fetch` is the way."""
+        info = self._found.get((saltenv, path)) or self.find([path], saltenv)[path]
+        if info is None:
+            return None
+        taken = ask(self._link, "file_take", saltenv, path, bytes.fromhex(info.digest), info.size)
+        return None if taken is None else Path(taken)
 
     def list_files(self, saltenv: str, prefix: str = "") -> list[str]:
         """List the files below a directory of the tree."""

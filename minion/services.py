@@ -80,6 +80,9 @@ class Services:
             "file_find": self._file_find,
             "file_fetch": self._file_fetch,
             "file_list": self._file_list,
+            "file_take": self._file_take,
+            "file_push": self._file_push,
+            "staged_take": self._staged_take,
         }
 
     async def close(self) -> None:
@@ -147,3 +150,13 @@ class Services:
 
     async def _file_list(self, jid: str, saltenv: str, prefix: str, what: str) -> list[Any]:
         return await self._host.files.list(saltenv, prefix, what)
+
+    async def _file_take(self, jid: str, saltenv: str, path: str, digest: bytes, size: int) -> str | None:
+        taken = await self._host.files.take(saltenv, path, digest, size)
+        return None if taken is None else str(taken)
+
+    async def _file_push(self, jid: str, path: str, name: str) -> int:
+        return await self._host.files.transfers.push(path, name)
+
+    async def _staged_take(self, jid: str, handle: bytes, digest: bytes, size: int, name: str) -> str:
+        return str(await self._host.files.transfers.take("staged_chunk", {"handle": handle}, digest, size, name))

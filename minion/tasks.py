@@ -17,14 +17,17 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any] | None:
-        """Run `work` until it ends or the group closes; None where the group is closed already."""
+    def start(self, work: Coroutine[Any, Any, Any], name: str, *, awaited: bool = False) -> asyncio.Task[Any] | None:
+        """Run `work` until it ends or the group closes; None where the group is closed already.
+
+        The errors of one that is `awaited` are for whoever awaits it.
+        """
         if self._closed:
             work.close()
             return None
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._ended_awaited if awaited else self._ended)
         return task
 
     def __len__(self) -> int:
@@ -34,6 +37,11 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s failed: %s: %s", task.get_name(), type(error).__name__, error, exc_info=error)
+
+    def _ended_awaited(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # it is seen, also where whoever awaited it was cancelled
 
     async def close(self) -> None:
         """Cancel what runs and wait until it has ended."""

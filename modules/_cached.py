@@ -6,13 +6,10 @@ import hashlib
 import logging
 import os
 import shutil
-import ssl
 import tempfile
 from collections.abc import Iterator
-from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import quote, urlsplit
-from urllib.request import urlopen
 
 from ..common import files
 from ..common.atomic import atomic_write
@@ -54,7 +51,12 @@ def fetch_tree_file(path: str, saltenv: str) -> Path | None:
 
 def copy_of_tree_file(path: str, saltenv: str) -> Path:
     """Return where the copy of a tree file is kept, whether or not there is one."""
-    return files.safe_join(tree_directory() / files.check_relative(saltenv), path)
+    return files.safe_join(tree_directory() / environment_name(saltenv), path)
+
+
+def environment_name(saltenv: str) -> str:
+    """Return the name of an environment's directory: `a/b` is one name, and not the file b of environment a."""
+    return quote(files.check_relative(saltenv), safe="")
 
 
 def cache_tree_file(path: str, saltenv: str) -> Path | None:
@@ -104,6 +106,10 @@ def download(url: str, path: str | Path, verify_ssl: bool = True) -> None:
     """Write what a URL gives to a file."""
     if urlsplit(url).scheme not in REMOTE_SCHEMES:
         raise CommandExecutionError(f"{url!r} is no http, https or ftp URL")
+    import ssl  # only downloads need what these bring in
+    from http.client import HTTPException
+    from urllib.request import urlopen
+
     context = None if verify_ssl else ssl._create_unverified_context()  # noqa: S323  # the user asked for it
     shown = urlsplit(url)._replace(query="").geturl().replace(urlsplit(url).netloc, urlsplit(url).hostname or "")
     try:

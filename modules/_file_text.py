@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ..common.errors import CommandExecutionError
 
 MAX_DIFF_BYTES = 1 << 20
+_LINE = re.compile(r"[^\n]*\n?")
 
 
 def unified_diff(old: str, new: str, old_name: str = "", new_name: str = "") -> str:
@@ -36,6 +37,16 @@ def prepend_lines(text: str, lines: Sequence[str]) -> str:
 def ensure_newline(text: str) -> str:
     """Return a text that ends with a newline, unless it is empty."""
     return text if not text or text.endswith("\n") else f"{text}\n"
+
+
+def split_lines(text: str) -> list[str]:
+    """Take a text apart into lines, each with its own end; only a newline ends one (a form feed does not)."""
+    return [line for line in _LINE.findall(text) if line]
+
+
+def line_end(line: str) -> str:
+    """Return how a line ends: with nothing, a newline, or a carriage return before it."""
+    return "\r\n" if line.endswith("\r\n") else "\n" if line.endswith("\n") else ""
 
 
 def substitute(
@@ -132,3 +143,13 @@ def comment_lines(text: str, regex: str, char: str, *, comment: bool) -> str:
             hit = bare.startswith(char) and pattern.search(content.rstrip("\r\n"))
             result.append(f"{indent}{content}" if hit else line)
     return "".join(result)
+
+
+def parse_lsattr(text: str) -> dict[str, list[str]]:
+    """Read what lsattr(1) prints."""
+    found = {}
+    for line in text.splitlines():
+        flags, separator, path = line.partition(" ")
+        if separator and path.startswith("/"):
+            found[path] = sorted(flag for flag in flags if flag != "-")
+    return found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from ..common.config_places import places
 from ..common.context import current
 from ..common.data import MISSING, lookup
 from ..common.merging import merged
@@ -105,6 +107,28 @@ def items_() -> dict[str, Any]:
     CLI example: `ctl '*' config.items`
     """
     return {key: value for key, value in current().config.items() if key not in _SECRETS}
+
+
+def explain(key: str, delimiter: str = ":") -> dict[str, Any]:
+    """Say where the value of `config.get key` comes from: file and line, a default, a grain or pillar.
+
+    CLI example: `ctl '*' config.explain file_roots:base`
+    """
+    context = current()
+    value = get(key, MISSING, delimiter)
+    if value is MISSING:
+        return {"value": None, "from": "nowhere: it is not set"}
+    if lookup(context.config, key, MISSING, delimiter) is MISSING:
+        in_grains = lookup(context.grains, key, MISSING, delimiter) is not MISSING
+        return {"value": value, "from": f"the {'grain' if in_grains else 'pillar value'} {key}"}
+    directory = Path(str(context.config.get("config_dir") or ""))
+    found = places(directory, "minion", key, delimiter)
+    told: dict[str, Any] = {"value": value, "from": "a default, or the program that was started"}
+    if found:
+        told["from"] = f"{found[-1].path}:{found[-1].line}"
+    if len(found) > 1:
+        told["overridden"] = [{"value": one.value, "from": f"{one.path}:{one.line}"} for one in found[:-1]]
+    return told
 
 
 def dot_vals(value: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import logging
 import os
@@ -10,9 +11,9 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from ..common import files
-from ..common.atomic import atomic_write
-from ..common.context import current
+from ..common import files as tree_files
+from ..common.atomic import atomic_write, move_into_place
+from ..common.context import FileTransfers, LargeFiles, current
 from ..common.directory import make_directories
 from ..common.errors import CommandExecutionError
 from ..common.state.tree import Tree
@@ -25,6 +26,7 @@ from ._cached import (
     copy_of_url,
     destination,
     download,
+    environment_name,
     fetch_tree_file,
     split_source,
     tree_directory,
@@ -33,6 +35,8 @@ from ._rendering import job_renderer
 from ._selection import selected
 
 log = logging.getLogger(__name__)
+
+_LARGE_BYTES = 8 * 1024 * 1024
 
 
 def get_file(
@@ -50,11 +54,15 @@ def get_file(
     CLI example: `ctl '*' cp.get_file salt://vimrc /etc/vimrc`
     """
     path, dest = _rendered(path, template), _rendered(dest, template)
-    if not files.is_tree_url(path):
+    if not tree_files.is_tree_url(path):
         return str(get_url(path, dest, saltenv, makedirs) or "")
     relative, env = split_source(path, saltenv)
+    where = destination(dest, os.path.basename(relative))
+    taken = _taken(relative, env, where)
+    if taken is not None:
+        return _move(taken, where, makedirs)
     source = fetch_tree_file(relative, env)
-    return _copy(source, destination(dest, os.path.basename(relative)), makedirs) if source else ""
+    return _copy(source, where, makedirs) if source else ""
 
 
 def get_file_str(path: str, saltenv: str | None = None) -> str | bool:
@@ -106,7 +114,7 @@ def get_dir(
     above = os.path.dirname(relative)
     written = []
     for name in current().files.list_files(env, relative):
-        where = files.safe_join(root, os.path.relpath(name, above or "."), follow_symlinks=True)
+        where = tree_files.safe_join(root, os.path.relpath(name, above or "."), follow_symlinks=True)
         written.append(_copy(current().files.fetch(name, env), str(where), True))
     return written
 
@@ -130,7 +138,7 @@ def get_url(
         return Path(got).read_text(errors="replace") if isinstance(got, str) else False
     if not dest:
         return cache_file(path, saltenv, source_hash, verify_ssl)
-    if files.is_tree_url(path):
+    if tree_files.is_tree_url(path):
         return get_file(path, dest, saltenv, makedirs) or False
     where = destination(dest, os.path.basename(path.rstrip("/")))
     if _is_remote(path):
@@ -156,7 +164,7 @@ def cache_file(
 
     CLI example: `ctl '*' cp.cache_file salt://path/to/file`
     """
-    if files.is_tree_url(path):
+    if tree_files.is_tree_url(path):
         cached = cache_tree_file(*split_source(path, saltenv))
         return str(cached) if cached else False
     if _is_remote(path):
@@ -212,7 +220,7 @@ def cache_local_file(path: str) -> str:
     """
     if not os.path.isfile(path):
         return ""
-    where = files.safe_join(tree_directory().with_name("local"), os.path.abspath(path).lstrip("/"))
+    where = tree_files.safe_join(tree_directory().with_name("local"), os.path.abspath(path).lstrip("/"))
     make_directories(where.parent, mode=0o700)
     atomic_write(where, chunks_of(path), mode=0o600)
     return str(where)
@@ -298,8 +306,74 @@ def list_minion(saltenv: str | None = None) -> list[str]:
 
     CLI example: `ctl '*' cp.list_minion`
     """
-    root = tree_directory() / files.check_relative(saltenv or current().saltenv)
+    root = tree_directory() / environment_name(saltenv or current().saltenv)
     return sorted(str(path) for path in root.rglob("*") if path.is_file())
+
+
+def push(path: str, keep_symlinks: bool = False, upload_path: str | None = None, remove_source: bool = False) -> bool:
+    """Send a file of this machine to the master, which keeps it in an area of this minion's own.
+
+    The master must allow it (`file_recv`). It is called there as here, or `upload_path`; with `remove_source` it is
+    removed here once the master has it. What a symlink leads to is sent, in any case.
+
+    CLI example: `ctl web1 cp.push /var/log/app.log`
+    """
+    if not os.path.isabs(path):
+        raise CommandExecutionError(f"{path!r} is not an absolute path")
+    if not os.path.isfile(path):
+        log.error("%s is no file, so it is not pushed", path)
+        return False
+    _transfers().push(path, (upload_path or path).lstrip("/"))
+    if remove_source:
+        os.unlink(path)
+    return True
+
+
+def push_dir(path: str, glob: str | None = None, upload_path: str | None = None) -> bool:
+    """Send the files below a directory to the master (as `cp.push`), those whose names match `glob`.
+
+    CLI example: `ctl web1 cp.push_dir /etc/nginx glob='*.conf'`
+    """
+    if not os.path.isabs(path):
+        raise CommandExecutionError(f"{path!r} is not an absolute path")
+    if os.path.isfile(path):
+        return push(path, upload_path=upload_path)
+    names = [os.path.join(where, name) for where, _dirs, found in os.walk(path) for name in sorted(found)]
+    wanted = [name for name in names if glob is None or fnmatch.fnmatch(os.path.basename(name), glob)]
+    for name in wanted:
+        under = os.path.join(upload_path, os.path.relpath(name, path)) if upload_path else None
+        if not push(name, upload_path=under):
+            return False
+    return bool(wanted)
+
+
+def recv(files: list[dict[str, Any]], dest: str) -> dict[str, bool]:
+    """Put files that a client copies to this minion in place: what `ctl-cp` calls, and nobody else.
+
+    Each of `files` has a `name`, a `handle`, a `digest`, a `size` and a `mode`. They go into the directory `dest`
+    where that is one, ends in a slash, or there are several; a single file gets the name `dest`.
+
+    CLI example: `ctl-cp '*' /etc/hosts /tmp/hosts`
+    """
+    if not os.path.isabs(dest):
+        raise CommandExecutionError(f"the destination {dest!r} is not an absolute path")
+    inside = dest.endswith("/") or os.path.isdir(dest) or len(files) > 1 or "/" in str(files[0]["name"])
+    port, done = _transfers(), {}
+    for file in files:
+        name = tree_files.check_relative(str(file["name"]))
+        where = os.path.join(dest, name) if inside else dest
+        make_directories(os.path.dirname(where))
+        taken = port.staged(file["handle"], bytes.fromhex(file["digest"]), int(file["size"]), name)
+        move_into_place(taken, where, mode=int(file["mode"]) & 0o7777, follow=True)
+        done[where] = True
+    return done
+
+
+def _transfers() -> FileTransfers:
+    port = current().daemon
+    if not isinstance(port, FileTransfers):
+        raise CommandExecutionError("there is no master here to exchange files with")
+    return port
 
 
 def clear_cache() -> bool:
@@ -324,6 +398,26 @@ def _rendered(text: str, template: str | None) -> str:
     if not template:
         return text
     return job_renderer().template(text, path="path", saltenv=current().saltenv, context={}, engine=template)
+
+
+def _taken(path: str, saltenv: str, where: str) -> Path | None:
+    """Fetch a large file past the cache; None where it is small, cached, not there, or at its place already."""
+    source = current().files
+    if not isinstance(source, LargeFiles):
+        return None
+    info = source.find([path], saltenv)[path]
+    if info is None or info.size < _LARGE_BYTES or (os.path.isfile(where) and os.path.getsize(where) == info.size):
+        return None
+    return source.take(path, saltenv)
+
+
+def _move(source: Path, where: str, makedirs: bool) -> str:
+    try:
+        _make_parent(where, makedirs)
+        move_into_place(source, where, follow=True)
+    finally:
+        source.unlink(missing_ok=True)
+    return where
 
 
 def _copy(source: Path, where: str, makedirs: bool) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..common import crypto
 from ..common.context import current
 from ..common.errors import CommandExecutionError
 
@@ -15,6 +14,8 @@ def finger() -> str:
 
     CLI Example: ctl-call --local key.finger
     """
+    from ..common import crypto  # large, and only this function needs it
+
     path = Path(current().config["pki_dir"]) / "minion.pem"
     if not path.exists():
         raise CommandExecutionError(f"this minion has no key yet: there is no {path}", hint="start ctl-minion once")

@@ -207,6 +207,21 @@ def ifelse(
     return table.choice_with(chosen, merge, merge_lists)
 
 
+def explain(
+    tgt: str | builtins.list[str], tgt_type: str = "compound", delimiter: str = ":", minion_id: str | None = None
+) -> dict[str, Any]:
+    """Say whether a target expression means this minion, and which of its terms match.
+
+    CLI example::
+
+        ctl '*' match.explain 'G@os:Debian and not ( web* or I@role:db )'
+    """
+    context = current()
+    target = parse(tgt, tgt_type, delimiter, context.config.get("nodegroups") or {})
+    minion = DictMinion(minion_id or context.id, context.grains, context.pillar)
+    return {"matches": target.matches(minion), "expression": target.expand(), "terms": dict(target.explain(minion))}
+
+
 def _matches(tgt: str | builtins.list[str], kind: str, delimiter: str = ":", *, minion_id: str | None = None) -> bool:
     context = current()
     if kind == "data":

@@ -11,6 +11,7 @@ from ..common.data import MISSING, lookup
 from ..common.errors import PillarError
 from ..common.files import Roots, split_url
 from ..common.merging import merged
+from ..common.pillar_places import EXPLAIN
 
 ERRORS = "_errors"
 
@@ -73,6 +74,18 @@ def data(*args: str, pillar: dict[str, Any] | None = None, pillarenv: str | None
     CLI example: `ctl '*' pillar.data`
     """
     return items_(*args, pillar=pillar, pillarenv=pillarenv)
+
+
+def explain(key: str, pillarenv: str | None = None, saltenv: str | None = None) -> dict[str, Any]:
+    """Say which file and line of the pillar tree the value at `key` (`a:b`) comes from; pillar is rendered for it.
+
+    Where several files have the key, `merged` lists what each has, in the order in which they are merged.
+
+    CLI example: `ctl '*' pillar.explain pkg:apache`
+    """
+    found = current().daemon.pillar(saltenv=saltenv, pillarenv=pillarenv, override={EXPLAIN: key}, fresh=True)
+    told = dict(found.get(EXPLAIN) or {"value": None, "from": "nowhere: pillar does not render"})
+    return {**told, ERRORS: found[ERRORS]} if found.get(ERRORS) else told
 
 
 def item(

@@ -104,7 +104,7 @@ def serialize(serializer: str, obj: Any, **mod_kwargs: Any) -> str:
 
 
 def deserialize(serializer: str, stream_or_string: str, **mod_kwargs: Any) -> Any:
-    """Read data from text: json, yaml, python, toml.
+    """Read data from text: json, yaml, python, toml, configparser, plist.
 
     CLI example: `ctl '*' slsutil.deserialize json '{"foo": "Foo!"}'`
     """
@@ -148,6 +148,12 @@ def _from_toml(text: str) -> Any:
     return tomllib.loads(text)
 
 
+def _to_toml(obj: Any, **_options: Any) -> str:
+    from ._toml import dump_toml
+
+    return dump_toml(obj)
+
+
 def _to_ini(obj: Any, **options: Any) -> str:
     import configparser
     import io
@@ -184,6 +190,7 @@ _SERIALIZERS: dict[str, Callable[..., str]] = {
     "json": _to_json,
     "plist": _to_plist,
     "python": _to_python,
+    "toml": _to_toml,
     "yaml": _to_yaml,
 }
 _DESERIALIZERS: dict[str, Callable[[str], Any]] = {

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from ..common import files
 from ..common.context import FileInfo, current
 from ..common.errors import CommandExecutionError, FileServerError
+from ..modules._cached import cache_url, copy_of_url
 from ._checksum import Checksum, parse_checksum, search_checksum
 from ._planning import Missing
 
@@ -135,7 +136,9 @@ def _tree_files(sources: Iterable[Source]) -> dict[tuple[str, str], FileInfo | N
     return found
 
 
-def content_of_source(source: Source, *, target: str, skip_verify: bool, hash_name: str | None = None) -> Content:
+def content_of_source(
+    source: Source, *, target: str, skip_verify: bool, hash_name: str | None = None, verify_ssl: bool = True
+) -> Content:
     """Return the content of a source, verified against its `source_hash` where it has one and can change unseen.
 
     A remote source whose checksum the file at `target` already has is not downloaded.
@@ -155,10 +158,17 @@ def content_of_source(source: Source, *, target: str, skip_verify: bool, hash_na
     elif checksum is not None and _has(target, checksum):
         return content_of_path(target)
     else:
-        path = current().call("cp.cache_file", source.url)
+        path = _downloaded(source.url, checksum, verify_ssl)
     if checksum is not None and not checksum.matches(path):
         raise CommandExecutionError(f"the {checksum.algorithm} digest of {source.url} is not {checksum.digest}")
     return content_of_path(path)
+
+
+def _downloaded(url: str, checksum: Checksum | None, verify_ssl: bool) -> str | Path:
+    kept = copy_of_url(url)
+    if checksum is not None and _has(str(kept), checksum):
+        return kept
+    return cache_url(url, verify_ssl)
 
 
 def _has(path: str, checksum: Checksum) -> bool:
@@ -192,6 +202,6 @@ def _digest_file(url: str) -> bytes:
     if source.kind == "tree":
         path = current().files.fetch(source.path, source.saltenv)
     else:
-        path = source.path if source.kind == "local" else current().call("cp.cache_file", source.url)
+        path = source.path if source.kind == "local" else cache_url(source.url)
     with open(path, "rb") as file:
         return file.read(MAX_DIGEST_FILE_BYTES)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
+from typing import Any
 
 from ..common.atomic import atomic_write
 from ..common.errors import CommandExecutionError
@@ -30,6 +32,22 @@ def newline_of(text: str) -> str:
     """Return the line ending that a text uses."""
     end = text.find("\n")
     return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
+
+
+def compile_pattern(pattern: str, flags: Any = re.MULTILINE) -> re.Pattern[str]:
+    """Compile a user's expression, with flags as names or as their number."""
+    number = 0
+    for flag in flags if isinstance(flags, list | tuple) else [flags]:
+        if isinstance(flag, str) and not flag.isdecimal():
+            if not isinstance(getattr(re, flag.upper(), None), re.RegexFlag):
+                raise CommandExecutionError(f"there is no flag {flag!r} of expressions")
+            number |= getattr(re, flag.upper())
+        else:
+            number |= int(flag)
+    try:
+        return re.compile(pattern, number)
+    except re.error as error:
+        raise CommandExecutionError(f"the expression {pattern!r} is wrong: {error}") from None
 
 
 def plan_edit(

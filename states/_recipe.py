@@ -21,6 +21,7 @@ class Recipe:
     source_hash: Any = ""
     source_hash_name: str | None = None
     skip_verify: bool = False
+    verify_ssl: bool = True
     contents: Any = None
     contents_pillar: Any = None
     contents_grains: Any = None
@@ -44,7 +45,11 @@ class Recipe:
             made = self._spelled_out()
         else:
             made = content_of_source(
-                source, target=target, skip_verify=self.skip_verify, hash_name=self.source_hash_name
+                source,
+                target=target,
+                skip_verify=self.skip_verify,
+                hash_name=self.source_hash_name,
+                verify_ssl=self.verify_ssl,
             )
         if made is None or not (self.template or (source and self.encoding)):
             return made

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..common.state.plan import Plan, change
 from ._content import content_of_bytes
 from ._edited import ERRORS, newline_of, plan_edit, read_text
+from ._lines import add_at_end, add_at_start, contains
 from ._managed import Wanted, check_name, plan_file
 from ._planning import planning
 from ._recipe import Recipe
@@ -111,27 +111,6 @@ def _texts(
         content = recipe.content(path, {})
         made.append(content.read().decode("utf-8", ERRORS) if content else "")
     return made
-
-
-def contains(text: str, wanted: str, ignore_whitespace: bool) -> bool:
-    """Say whether a text holds the lines of another one after another, each a whole line."""
-    lines = [re.escape(line) for line in wanted.splitlines()]
-    if ignore_whitespace:
-        lines = [r"[ \t]*" + r"[ \t]+".join(map(re.escape, line.split())) + r"[ \t]*" for line in wanted.splitlines()]
-    return not lines or re.search("^" + r"\r?\n".join(lines) + r"\r?$", text, re.MULTILINE) is not None
-
-
-def add_at_end(text: str, missing: Sequence[str]) -> str:
-    """Add texts as lines at the end."""
-    newline = newline_of(text)
-    if missing and text and not text.endswith("\n"):
-        text += newline
-    return text + "".join(line + newline for one in missing for line in one.splitlines())
-
-
-def add_at_start(text: str, missing: Sequence[str], newline: str) -> str:
-    """Add texts as lines at the start."""
-    return "".join(line + newline for one in missing for line in one.splitlines()) + text
 
 
 def _plan(path: str, old: str, new: str, missing: Sequence[str], verb: str) -> Plan:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..common.state.plan import Plan
 from ..modules._file_text import replace_block
+from ._accumulators import texts_of
 from ._edited import ERRORS, plan_edit, read_text
 from ._managed import check_name
 from ._planning import Missing, planning
@@ -43,7 +44,8 @@ def blockreplace(
     marker_start, marker_end
         Texts that the two marker lines hold.
     content, source
-        The lines, or where they come from; a source is rendered with `template`, `context` and `defaults`.
+        The lines, or where they come from; a source is rendered with `template`, `context` and `defaults`. What
+        `file.accumulated` collected for the file comes after them.
     append_if_not_found, prepend_if_not_found, insert_before_match, insert_after_match
         Where to put markers and lines in a file that has no markers.
     append_newline
@@ -64,6 +66,8 @@ def blockreplace(
         recipe = Recipe(source=one, source_hash=source_hash, template=template, context=context, defaults=defaults)
         made = recipe.content(path, {})
         text += made.read().decode("utf-8", ERRORS) if made else ""
+    for collected in texts_of(path).values():
+        text = "\n".join([text, *collected] if text else collected)
     old = read_text(path)
     places = (append_if_not_found, prepend_if_not_found, insert_before_match, insert_after_match)
     if marker_start not in old and not any(places):

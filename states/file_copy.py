@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import replace
 
 from ..common.arguments import Mode
 from ..common.directory import open_parent
 from ..common.errors import CommandExecutionError
 from ..common.state.plan import Changes, Plan, Step, change, same
-from ._attributes import Attributes, attributes, mode_text, set_attributes
+from ._attributes import Attributes, attributes, mode_text
 from ._content import content_of_path
+from ._copied_tree import copy_tree, tree_digest
 from ._managed import Wanted, check_name, parents_step, plan_file
 from ._planning import Missing, planning
 from ._removal import remove_path
@@ -37,9 +37,10 @@ def copy(
     source
         What is copied, an absolute path.
     force
-        Replace what is there and differs.
+        Replace what is there and differs, a directory as a whole.
     preserve
-        Keep the source's owner and mode; else `user`, `group` and `mode` say.
+        Keep the source's owner and mode; else `user`, `group` and `mode` say. Of a directory, `user` and `group` are
+        for all that it holds, `mode` is for itself.
     makedirs, dir_mode
         Make the directory that it goes into.
     subdir
@@ -58,9 +59,12 @@ def copy(
         return same(f"{path} is there, and is not replaced (force: True would)")
     if not os.path.exists(origin):
         raise Missing(f"the source {origin} is not there")
+    if _is_same(path, origin):
+        return same(f"{path} is the source itself")
+    _refuse_nested(path, origin)
     owner = _owner(origin, preserve, user, group, mode)
     if os.path.isdir(origin):
-        return _plan_directory(path, origin, owner, makedirs)
+        return _plan_directory(path, origin, owner, makedirs, preserve)
     if os.path.isdir(path):
         raise CommandExecutionError(f"{path} is a directory, and the source is a file")
     wanted = Wanted(path, content_of_path(origin), owner, makedirs)
@@ -68,6 +72,17 @@ def copy(
     if plan.result is True:
         return plan
     return replace(plan, comment=f"{origin} is set to be copied to {path}", done=f"Copied {origin} to {path}")
+
+
+def _is_same(path: str, origin: str) -> bool:
+    """Say whether two paths are one directory entry: to replace one by the other would lose it."""
+    return os.path.lexists(path) and os.path.samestat(os.lstat(path), os.lstat(origin))
+
+
+def _refuse_nested(path: str, origin: str) -> None:
+    one, other = os.path.realpath(path), os.path.realpath(origin)
+    if one.startswith(f"{other}/") or other.startswith(f"{one}/"):
+        raise CommandExecutionError(f"one of {origin} and {path} is inside the other")
 
 
 def _owner(
@@ -80,7 +95,9 @@ def _owner(
     return attributes(status.st_uid, status.st_gid, mode_text(status.st_mode))
 
 
-def _plan_directory(path: str, origin: str, owner: Attributes, makedirs: bool) -> Plan:
+def _plan_directory(path: str, origin: str, owner: Attributes, makedirs: bool, preserve: bool) -> Plan:
+    if os.path.isdir(path) and not os.path.islink(path) and tree_digest(path) == tree_digest(origin):
+        return same(f"{path} holds what {origin} holds")
     steps = []
     parent = os.path.dirname(path)
     if not os.path.isdir(parent):
@@ -89,10 +106,7 @@ def _plan_directory(path: str, origin: str, owner: Attributes, makedirs: bool) -
         steps.append(parents_step(parent, owner, None))
 
     def run() -> Changes:
-        if os.path.lexists(path):
-            remove_path(path)
-        shutil.copytree(origin, path, symlinks=True)
-        set_attributes(path, owner)
+        copy_tree(origin, path, owner, preserve=preserve)
         return {path: origin}
 
     return change(
@@ -124,6 +138,9 @@ def rename(name: str, source: str, force: bool = False, makedirs: bool = False) 
         if os.path.lexists(path):
             return same(f"{origin} is already renamed to {path}")
         return same(f"{origin} is not there, so there is nothing to rename")
+    if _is_same(path, origin):
+        return same(f"{origin} has this name")
+    _refuse_nested(path, origin)
     if os.path.lexists(path) and not force:
         raise CommandExecutionError(f"{path} is there, and is not replaced (force: True would)")
     steps = []
@@ -134,7 +151,7 @@ def rename(name: str, source: str, force: bool = False, makedirs: bool = False) 
         steps.append(parents_step(parent, attributes(None, None), None))
 
     def run() -> Changes:
-        if os.path.lexists(path):
+        if os.path.isdir(path) and not os.path.islink(path):
             remove_path(path)
         with open_parent(origin) as old, open_parent(path) as new:
             os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)

@@ -6,8 +6,10 @@ from typing import Any
 
 from ..common.arguments import Mode
 from ..common.state.plan import Plan, same
+from ._accumulators import texts_of
 from ._attributes import attributes, mode_text, parse_mode
 from ._managed import Wanted, check_name, file_status, plan_file
+from ._marks import with_attributes, with_context
 from ._planning import planning
 from ._recipe import Recipe
 
@@ -46,6 +48,11 @@ def managed(
     follow_symlinks: bool = True,
     check_cmd: str | None = None,
     skip_verify: bool = False,
+    attrs: str | None = None,
+    selinux: dict[str, Any] | None = None,
+    verify_ssl: bool = True,
+    use_etag: bool = False,
+    new_file_diff: bool = False,
 ) -> Plan:
     """Make sure that a file has the given content, owner and mode.
 
@@ -79,8 +86,15 @@ def managed(
         False: refuse content that is empty.
     follow_symlinks
         Change what a symlink points to; False replaces the symlink.
-    skip_verify
-        Take a remote source as it comes.
+    skip_verify, verify_ssl, use_etag
+        Take a remote source as it comes, or from a server whose certificate is not right. `use_etag` needs no
+        `source_hash` either: such a source is fetched at every run.
+    attrs
+        The attributes of the file system that it shall have, as letters for chattr(1): `i`, `a`.
+    selinux
+        Its SELinux context: `seuser`, `serole`, `setype`, `serange`. Without SELinux only a warning.
+    keep_source, new_file_diff
+        Accepted for trees that have them: sources stay in the cache, and the content of a new file is not shown.
 
     SLS example:
 
@@ -100,7 +114,8 @@ def managed(
             source=source or None,
             source_hash=source_hash,
             source_hash_name=source_hash_name,
-            skip_verify=skip_verify,
+            skip_verify=skip_verify or use_etag,
+            verify_ssl=verify_ssl,
             contents=contents,
             contents_pillar=contents_pillar,
             contents_grains=contents_grains,
@@ -113,10 +128,12 @@ def managed(
             encoding=encoding,
             encoding_errors=encoding_errors,
         )
-        content = recipe.content(path, {"user": user, "group": group, "mode": mode})
+        facts: dict[str, Any] = {"user": user, "group": group, "mode": mode}
+        collected = texts_of(path)
+        content = recipe.content(path, {**facts, "accumulator": collected} if collected else facts)
     if mode == "keep":
         mode = mode_text(content.mode) if content is not None and content.mode is not None else None
-    return plan_file(
+    plan = plan_file(
         Wanted(
             path=path,
             content=content if replace or not exists else None,
@@ -131,3 +148,6 @@ def managed(
             tmp_ext=tmp_ext,
         )
     )
+    if attrs is not None:
+        plan = with_attributes(plan, path, attrs)
+    return with_context(plan, path, selinux) if selinux else plan

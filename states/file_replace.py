@@ -8,7 +8,7 @@ from typing import Any
 from ..common.errors import CommandExecutionError
 from ..common.state.plan import Plan, same
 from ..modules._file_text import substitute
-from ._edited import plan_edit, read_text
+from ._edited import compile_pattern, plan_edit, read_text
 from ._managed import check_name, file_status
 from ._planning import Missing, planning
 
@@ -82,22 +82,6 @@ def replace(
     )
 
 
-def compile_pattern(pattern: str, flags: Any = re.MULTILINE) -> re.Pattern[str]:
-    """Compile a user's expression, with flags as names or as their number."""
-    number = 0
-    for flag in flags if isinstance(flags, list | tuple) else [flags]:
-        if isinstance(flag, str) and not flag.isdecimal():
-            if not isinstance(getattr(re, flag.upper(), None), re.RegexFlag):
-                raise CommandExecutionError(f"there is no flag {flag!r} of expressions")
-            number |= getattr(re, flag.upper())
-        else:
-            number |= int(flag)
-    try:
-        return re.compile(pattern, number)
-    except re.error as error:
-        raise CommandExecutionError(f"the expression {pattern!r} is wrong: {error}") from None
-
-
 @planning
 def comment(name: str, regex: str, char: str = "#", backup: str | bool = ".bak", ignore_missing: bool = False) -> Plan:
     """Put a comment character before the lines that an expression matches.
@@ -114,14 +98,17 @@ def comment(name: str, regex: str, char: str = "#", backup: str | bool = ".bak",
     path = check_name(name)
     old = read_text(path)
     expression = compile_pattern(regex, 0)
-    marked = re.compile(rf"\s*{re.escape(char)}")
-    already = compile_pattern(rf"^\s*{re.escape(char)}\s*(?:{regex.lstrip('^')})", 0)
+    marked = re.compile(rf"\s*{re.escape(char)}\s?")
+
+    def already(line: str) -> bool:
+        found = marked.match(line)
+        return found is not None and expression.search(line[found.end() :]) is not None
 
     def edit(line: str) -> str:
         return char + line if not marked.match(line) and expression.search(line) else line
 
     new = "".join(edit(line) for line in old.splitlines(keepends=True))
-    if new == old and not ignore_missing and not any(already.search(line) for line in old.splitlines()):
+    if new == old and not ignore_missing and not any(map(already, old.splitlines())):
         raise Missing(f"{path}: no line matches {regex!r}")
     return plan_edit(
         path, old, new, why_same="The pattern is already commented", done=f"Commented lines of {path}", backup=backup

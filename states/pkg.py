@@ -12,9 +12,12 @@ from ..common.errors import CommandExecutionError
 from ..common.state.plan import Changes, Plan, Step, change, same
 from ._packages import installed_version, satisfies, source_names, wanted_packages
 from ._planning import planning
+from ._together import differences, mates_of, plan_together, set_aside, taken_early
 
 log = logging.getLogger(__name__)
 
+# States that follow each other install in one transaction, also where `state_aggregate` is not set.
+__aggregate_neighbours__ = True
 _REFRESHED = "pkg.refreshed"
 _RECOMMENDS = "install_recommends"
 
@@ -71,6 +74,12 @@ def installed(
         for one, spec in wanted.items()
         if reinstall or not satisfies(installed_version(known, one), spec, ignore_epoch)
     }
+    early = taken_early(wanted)
+    others = {
+        one: spec
+        for one, spec in mates_of(name).items()
+        if one not in wanted and not satisfies(installed_version(known, one), spec, ignore_epoch)
+    }
     options = _said(
         fromrepo=fromrepo,
         skip_verify=skip_verify,
@@ -85,11 +94,14 @@ def installed(
     changes: dict[str, Any] = {
         one: {"old": installed_version(known, one), "new": spec or "installed"} for one, spec in missing.items()
     }
-    steps = [_install_step(missing, options, refresh, cache_valid_time)] if missing else []
+    steps = [_install_step(missing, options, refresh, cache_valid_time, others)] if missing else []
     if hold is not None:
         steps += _hold_steps(list(wanted), hold, changes)
+    if not steps and early:
+        return replace(same(_listed("The following packages were installed or updated", early)), changes=early)
     if not steps:
         return same(_all_installed(wanted))
+    steps += [Step("count what was installed before", lambda: early)] if early else []
     plan = change(_listed("The following packages would be installed or updated", changes), changes, *steps)
     if current().test and not sources:
         plan = _questioned(plan, missing)
@@ -120,14 +132,34 @@ def _listed(sentence: str, names: Any) -> str:
     return f"{sentence}: {', '.join(sorted(names))}"
 
 
-def _install_step(missing: Mapping[str, str], options: Mapping[str, Any], refresh: bool | None, age: int) -> Step:
-    targets = [{one: spec} if spec else one for one, spec in missing.items()]
+def _install_step(
+    missing: Mapping[str, str],
+    options: Mapping[str, Any],
+    refresh: bool | None,
+    age: int,
+    others: Mapping[str, str] | None = None,
+) -> Step:
+    """Install what is missing, and `others` along with it; where that cannot be, what is missing alone."""
+
+    def install(wanted: Mapping[str, str]) -> Changes:
+        targets = [{one: spec} if spec else one for one, spec in wanted.items()]
+        changed: Changes = current().call("pkg.install", **options, pkgs=targets)
+        return changed
 
     def run() -> Changes:
         _refresh(refresh, age)
-        given = options if "sources" in options else {**options, "pkgs": targets}
-        changed: Changes = current().call("pkg.install", **given)
-        return changed
+        if "sources" in options:
+            changed: Changes = current().call("pkg.install", **options)
+            return changed
+        if not others:
+            return install(missing)
+        before = _list()
+        try:
+            changed = install({**missing, **others})
+        except CommandExecutionError as error:
+            log.info("these packages cannot be installed together, so each state installs its own: %s", error)
+            changed = {**differences(before, _list()), **install(missing)}
+        return set_aside(changed, others)
 
     return Step(_listed("install packages", missing), run)
 
@@ -348,3 +380,14 @@ def uptodate(name: str, refresh: bool = False, pkgs: list[Any] | None = None, di
         Step("upgrade packages", run),
         done="Upgrade ran successfully",
     )
+
+
+def mod_aggregate(low: dict[str, Any], chunks: list[dict[str, Any]], running: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the packages of several `pkg.installed` states installed in one transaction, at the first one's turn.
+
+    Each state's return has the changes of its own packages. Where they cannot be installed together, each state
+    installs its own.
+    """
+    if low["fun"] == "installed" and not current().test:
+        plan_together(low, chunks[1:])
+    return low

@@ -61,7 +61,7 @@ def read_function(options: Command, name: str, words: list[str]) -> tuple[str | 
     """Read a function and its arguments; `a,b` are two functions whose arguments a separator divides."""
     literal = split_names(options.no_parse)
     if "," not in name:
-        return (name, *parse_words(words, literal))
+        return (name, *parse_words(words, literal, name))
     functions = split_names(name)
     groups = _groups(words, options.args_separator)
     if len(groups) > len(functions):
@@ -70,16 +70,17 @@ def read_function(options: Command, name: str, words: list[str]) -> tuple[str | 
             hint="--args-separator chooses another word between them",
         )
     groups += [[] for _ in range(len(functions) - len(groups))]
-    return functions, [_marked(*parse_words(group, literal)) for group in groups], {}
+    pairs = zip(functions, groups, strict=True)
+    return functions, [_marked(*parse_words(group, literal, fun)) for fun, group in pairs], {}
 
 
-def parse_words(words: list[str], literal: list[str]) -> tuple[list[Any], dict[str, Any]]:
-    """Read words as positional and keyword arguments, with values as YAML reads them."""
+def parse_words(words: list[str], literal: list[str], fun: str = "") -> tuple[list[Any], dict[str, Any]]:
+    """Read words as positional and keyword arguments of `fun`, with values as YAML reads them."""
     if not words:
         return [], {}
     from ...common.arguments import parse_cli  # most commands have no arguments
 
-    return parse_cli(words, literal)
+    return parse_cli(words, literal, fun)
 
 
 def _check(options: Command) -> None:

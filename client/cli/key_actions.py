@@ -224,12 +224,13 @@ def _generate(options: KeyOptions, printer: Printer) -> None:
     if os.sep in options.gen_keys:
         raise UsageError("--gen-keys takes a name; the directory goes into --gen-keys-dir")
     try:
+        directory.mkdir(parents=True, exist_ok=True)
         crypto.write_private_file(private, identity.pem(), replace=False)
         public.write_text(crypto.public_pem(identity.public), encoding="ascii")
     except FileExistsError:
         raise ConfigError(f"{private} is there already and is not overwritten") from None
     except OSError as error:
-        raise ConfigError(f"the keys cannot be written to {directory}: {error.strerror}") from error
+        raise ConfigError(f"the keys cannot be written to {directory}: {error.strerror or error}") from error
     printer.say(f"Private key: {private} (becomes minion.pem in the minion's pki_dir)")
     printer.say(f"Public key:  {public} (accept it with ctl-key --preseed ID --pub {public})")
     printer.say(f"Fingerprint: {crypto.fingerprint(crypto.MINION, identity.public)}")

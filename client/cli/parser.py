@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         name = word.split("=")[0]
         if reason := UNSUPPORTED.get(name):
             raise UsageError(f"{name}: {reason}")
-        close = nearest(name, self._option_string_actions)
+        close = nearest(name, self._option_string_actions, 0.75)
         hint = f"did you mean {close}?" if close else f"{self.prog} --help lists the options"
         raise UsageError(f"there is no option {name}", hint=hint)
 

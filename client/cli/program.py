@@ -37,6 +37,12 @@ def run(name: str, work: Callable[[list[str]], int], argv: Sequence[str] | None 
         # whoever read our output has gone; the interpreter must not fail on flushing it either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.FAILED
+    except OSError as error:
+        if "--hard-crash" in words:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: {where}{error.strerror or error}", file=sys.stderr)
+        return exits.REFUSED
 
 
 def complain(name: str, error: CtlError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import output, runner
@@ -12,7 +13,7 @@ from . import exits
 from .command import DOCUMENTATION, parse_words
 from .options import Options, UsageError, read, set_up_log, split_names
 from .printer import Printer
-from .watch import format_docs
+from .watch import format_docs, no_docs
 
 if TYPE_CHECKING:
     from .parser import Parser
@@ -52,7 +53,7 @@ def work(words: list[str]) -> int:
 def _carry_out(options: RunOptions, pool: Pool, printer: Printer) -> int:
     if options.doc:
         names = [name for word in options.words for name in split_names(word)]
-        return _show(runner.run(pool, DOCUMENTATION, names), DOCUMENTATION, printer)
+        return _show(runner.run(pool, DOCUMENTATION, names), DOCUMENTATION, printer, names)
     fun, *words = options.words
     args, kwargs = parse_words(words, split_names(options.no_parse))
     if options.asynchronous:
@@ -72,12 +73,12 @@ def _start(jid: str, printer: Printer) -> int:
     return exits.OK
 
 
-def _show(found: runner.RunnerResult, fun: str, printer: Printer) -> int:
+def _show(found: runner.RunnerResult, fun: str, printer: Printer, names: Sequence[str] = ()) -> int:
     ret, out = found.ret, found.out
     if isinstance(ret, dict) and isinstance(ret.get("outputter"), str) and "data" in ret:
         ret, out = ret["data"], ret["outputter"]  # how Salt's runners name their outputter
     if fun == DOCUMENTATION and found.good and isinstance(ret, dict) and not printer.out:
-        printer.say(format_docs(ret))
+        printer.say(format_docs(ret)) if ret else printer.remark(no_docs(names))
     else:
         printer.show(ret, output.choose("", out, fun))
     return exits.OK if found.good else exits.FAILED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .. import job
@@ -10,7 +10,7 @@ from . import exits
 from .command import DOCUMENTATION, Command
 from .printer import Printer
 
-NOT_CONNECTED = "Not connected"
+UNKNOWN = "No accepted key has this id"
 MAX_NAMED = 10
 
 
@@ -67,6 +67,17 @@ class Watcher:
         away = [minion for minion, there in published.minions if not there]
         if away and not self._options.batch and not self._options.wait:
             self._printer.remark(f"{_names(away)}: {self._why_away()}")
+        for minion in self._unknown():
+            self.targeted.append(minion)
+            self._take(job.Absent(minion, UNKNOWN))
+
+    def _unknown(self) -> list[str]:
+        """Return the ids of a list that no minion has; that they were left out is nothing to keep quiet about."""
+        if self._request.tgt_type != "list" or self._request.subset:
+            return []
+        tgt = self._request.tgt
+        listed = tgt.replace(",", " ").split() if isinstance(tgt, str) else tgt
+        return [minion for minion in dict.fromkeys(listed) if minion not in self.targeted]
 
     def _why_away(self) -> str:
         window = self._request.window
@@ -90,6 +101,8 @@ class Watcher:
         """Print what was kept for the end."""
         if self._docs:
             self._printer.say(format_docs(self._docs))
+        elif self._shows_docs and self._request.arg and self.returned and not self.failed:
+            self._printer.remark(no_docs([str(name) for name in self._request.arg]))
         if self._options.static:
             self._print_held()
         if self._options.summary:
@@ -154,6 +167,11 @@ def format_docs(docs: dict[str, str]) -> str:
         indented = "\n".join(f"    {line}".rstrip() for line in text.splitlines())
         blocks.append(f"{escape(name)}:\n\n{indented}\n")
     return "\n".join(blocks)
+
+
+def no_docs(names: Sequence[str]) -> str:
+    """Say that nothing was found for the names that documentation was asked for."""
+    return f"There is no documentation for {' or '.join(repr(name) for name in names)}; sys.list_functions lists names."
 
 
 def _names(minions: list[str], most: int = MAX_NAMED) -> str:

@@ -102,8 +102,3 @@ def choose(asked: str, out: str, fun: Any) -> str:
 def render(name: str, data: Any, style: Style) -> str:
     """Return `data` as text by the outputter `name`; data that it cannot show is shown nested."""
     return find(name)(data, style)
-
-
-def render_return(asked: str, minion: str, fun: Any, ret: Any, out: str, style: Style) -> str:
-    """Return one minion's return as text."""
-    return render(choose(asked, out, fun), {minion: ret}, style)

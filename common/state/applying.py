@@ -36,13 +36,18 @@ def call(context: Context, function: Callable[..., Any], args: Sequence[Any], kw
 def attempt(context: Context, function: Callable[..., Any], kwargs: Mapping[str, Any]) -> Return:
     """Do what `call` does; whatever goes wrong becomes the state's failure."""
     try:
-        return call(context, function, (), copy.deepcopy(dict(kwargs)))
+        return call(context, function, (), {key: _own(value) for key, value in kwargs.items()})
     except CtlError as error:
         comment = f"An exception occurred in this state: {error}"
     except Exception:  # the boundary around plugin code: it may fail in any way
         comment = f"An exception occurred in this state: {traceback.format_exc()}"
     log.debug("a state failed: %s", comment)
     return {"name": kwargs.get("name", ""), "result": False, "changes": {}, "comment": comment}
+
+
+def _own(value: Any) -> Any:
+    """Return a value that the function may change as it likes."""
+    return value if isinstance(value, str | int | float | None) else copy.deepcopy(value)
 
 
 def finish(plan: Plan, name: str, *, test: bool) -> Return:

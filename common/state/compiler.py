@@ -29,13 +29,13 @@ def compile_high(
     compiled as far as it goes, so that all of them are found together; such a program must not be run.
     """
     marks = marks or Marks()
-    problems = extend.apply_extends(high)
+    problems = extend.apply_extends(high, marks=marks)
     misshapen = shapes.check(high, marks)
     for id_ in misshapen:
         del high[id_]
     problems += [problem for found in misshapen.values() for problem in found]
     broken = {str(id_) for id_ in misshapen}
-    problems += extend.apply_requisites_in(high, broken)
+    problems += extend.apply_requisites_in(high, broken, marks)
     extend.apply_excludes(high)
     known_sls = {
         *sls,

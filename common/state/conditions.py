@@ -6,14 +6,14 @@ Commands are asked through `cmd.retcode`; a mapping `{fun: mod.fun, args: [...]}
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .. import arguments
 from ..context import Context
 from ..data import lookup
-from ..errors import CommandExecutionError
+from ..errors import CommandExecutionError, CtlError
 from . import slots
 
 CONDITIONS = ("onlyif", "unless", "creates")
@@ -38,6 +38,23 @@ def judge(context: Context, low: Mapping[str, Any]) -> Verdict:
     if "creates" in low:
         verdicts.append(_creates(low["creates"]))
     return Verdict(any(verdict.skip for verdict in verdicts), "\n".join(verdict.comment for verdict in verdicts))
+
+
+def each(context: Context, low: Mapping[str, Any]) -> Iterator[tuple[str, str, bool | None]]:
+    """Evaluate each entry of a chunk's conditions for itself: the condition, the entry, and whether it holds.
+
+    `None` where an entry is none, or what it asks raises an error.
+    """
+    options = _options(context, low)
+    for kind in ("onlyif", "unless"):
+        for entry in _as_list(low.get(kind, [])):
+            try:
+                holds = _holds(context, entry, options, on_error=kind == "unless")
+            except CtlError:
+                holds = None
+            yield kind, repr(entry), holds
+    for path in _as_list(low.get("creates", [])):
+        yield "creates", str(path), os.path.exists(str(path))
 
 
 def _onlyif(context: Context, low: Mapping[str, Any]) -> Verdict:
@@ -135,6 +152,16 @@ def _ask(context: Context, entry: Mapping[str, Any]) -> bool:
     if failed:
         return False
     return bool(lookup(result, str(path)) if path else result)
+
+
+def is_globally_refused(context: Context, function: str) -> bool:
+    """Tell whether `global_state_conditions` names a state function or its module, and no target there matches."""
+    table = context.config.get("global_state_conditions")
+    if not isinstance(table, Mapping):
+        return False
+    names = ("*", function, function.partition(".")[0])
+    targets = [target for name in names for target in _as_list(table.get(name) or [])]
+    return bool(targets) and not any(context.call("match.compound", target) for target in targets)
 
 
 def check_command(context: Context, low: Mapping[str, Any]) -> tuple[bool, str]:

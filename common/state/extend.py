@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from .low import REQUISITE_IN_KEYS, REQUISITE_KEYS, HighData
+from .low import REQUISITE_IN_KEYS, REQUISITE_KEYS, HighData, Marks, Place
+from .problems import at
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,18 @@ class Index:
         return self._names
 
 
-def apply_extends(high: HighData, *, strict: bool = False, ignore: Collection[str] = ()) -> list[str]:
-    """Merge `__extend__` into the states it names, in place; return what could not be, but for the IDs to `ignore`."""
+def apply_extends(
+    high: HighData,
+    *,
+    strict: bool = False,
+    ignore: Collection[str] = (),
+    marks: Marks | None = None,
+    places: Mapping[str, Place | None] | None = None,
+) -> list[str]:
+    """Merge `__extend__` into the states it names, in place; return what could not be, but for the IDs to `ignore`.
+
+    `marks` knows where `extend` stands; `places` has the place for each ID where something else made the extension.
+    """
     extensions = high.pop("__extend__", None)
     if not extensions:
         return []
@@ -76,7 +87,7 @@ def apply_extends(high: HighData, *, strict: bool = False, ignore: Collection[st
             ids = [name] if isinstance(high.get(name), dict) and state in high[name] else []
             ids = ids or index.ids(state, name, strict=strict)
             if len(ids) != 1 or not isinstance(high.get(ids[0]), dict):
-                problems.append(_cannot_extend(name, body))
+                problems.append(_cannot_extend(name, body, marks or Marks(), places or {}))
                 continue
             _extend(high[ids[0]], body)
     return problems
@@ -91,13 +102,14 @@ def _excluded_sls(high: HighData) -> set[str]:
     return excluded
 
 
-def _cannot_extend(name: str, body: dict[str, Any]) -> str:
+def _cannot_extend(name: str, body: dict[str, Any], marks: Marks, places: Mapping[str, Place | None]) -> str:
     saltenv, sls = body.get("__env__", "base"), body.get("__sls__", "base")
-    return (
+    return at(
         f"Cannot extend ID '{name}' in '{saltenv}:{sls}'. It is not part of the high state.\n"
         "This is likely due to a missing include statement or an incorrectly typed ID.\n"
         f"Ensure that a state with an ID of '{name}' is available\n"
-        f"in environment '{saltenv}' and to SLS '{sls}'"
+        f"in environment '{saltenv}' and to SLS '{sls}'",
+        places.get(name) or marks.extends.get((saltenv, sls, name)),
     )
 
 
@@ -136,9 +148,9 @@ def _extend_argument(known: list[Any], argument: Any) -> None:
         known.append(argument)
 
 
-def apply_requisites_in(high: HighData, ignore: Collection[str] = ()) -> list[str]:
+def apply_requisites_in(high: HighData, ignore: Collection[str] = (), marks: Marks | None = None) -> list[str]:
     """Turn every `require_in`, `watch_in`, ..., `use` and `use_in` into arguments of the states they name, in place."""
-    collector = _Collector(high)
+    collector = _Collector(high, marks or Marks())
     for id_, body in high.items():
         if not isinstance(body, dict):
             continue
@@ -150,14 +162,17 @@ def apply_requisites_in(high: HighData, ignore: Collection[str] = ()) -> list[st
                 if key in _IN:
                     collector.take(id_, state, key, argument[key])
     high["__extend__"] = [{name: body} for name, body in collector.extensions.items()]
-    return [*collector.problems, *apply_extends(high, strict=True, ignore=ignore)]
+    return [*collector.problems, *apply_extends(high, strict=True, ignore=ignore, places=collector.places)]
 
 
 class _Collector:
     """Gathers what other states' declarations add to each state."""
 
-    def __init__(self, high: HighData) -> None:
+    def __init__(self, high: HighData, marks: Marks) -> None:
         self.high = high
+        self.marks = marks
+        # Where the first state that adds something to an ID says so.
+        self.places: dict[str, Place | None] = {}
         self.index = Index(high)
         self.extensions: dict[str, dict[str, Any]] = {}
         self.problems: list[str] = []
@@ -173,6 +188,9 @@ class _Collector:
                 for found in self.index.ids(kind, name, strict=True):
                     self._copy(found, kind, id_, state)
             else:
+                if name not in self.extensions:
+                    function = next((item for item in self.high[id_][state] if isinstance(item, str)), "")
+                    self.places[name] = self.marks.place(id_, state, function, key)
                 self._require(name, kind, word, {state: id_}, self.high[id_])
 
     def _references(self, id_: str, word: str, references: Any) -> Iterator[tuple[str, str]]:
@@ -211,7 +229,7 @@ class _Collector:
         return found
 
     def _problem(self, id_: str, text: str) -> None:
-        self.problems.append(f"{text} (in state '{id_}')")
+        self.problems.append(at(f"{text} (in state '{id_}')", self.marks.place(id_)))
 
     def _require(self, name: str, state: str, word: str, reference: dict[str, str], source: dict[str, Any]) -> None:
         extension = self.extensions.setdefault(name, {})

@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import RenderError, nearest
 from ..render import Rendered, Renderer
-from .low import HighData, Marks
+from .low import HighData, Marks, Place
+from .problems import at
 from .tree import Tree, is_glob
 
 FIRST_ORDER = 10000
@@ -108,7 +109,7 @@ class Assembler:
         if not data:
             return {}
         if not isinstance(data, dict):
-            self._problem(f"SLS {sls} does not render to a dictionary ({rendered.path})")
+            self._problem(at(f"SLS {sls} does not render to a dictionary", Place(rendered.path, 0, saltenv)))
             return {}
         includes = data.pop("include", None)
         reader = _Declarations(rendered, sls, saltenv, self)
@@ -117,7 +118,7 @@ class Assembler:
         reader.states(data)
         own = [id_ for id_ in data if not str(id_).startswith("__")]
         for id_ in own:
-            self.high.marks.by_id.setdefault(id_, (rendered.path, rendered.marks))
+            self.high.marks.by_id.setdefault(id_, (rendered.path, rendered.marks, saltenv))
         if includes is not None:
             self._include(includes, data, _From(sls, saltenv, is_package))
         self._number(data, own)
@@ -257,14 +258,17 @@ class _Declarations:
 
     def __init__(self, rendered: Rendered, sls: str, saltenv: str, assembler: Assembler) -> None:
         self.path = rendered.path
-        self.lines = rendered.lines
+        self.marks = rendered.marks
         self.sls = sls
         self.saltenv = saltenv
         self._report = assembler._problem
+        self._extends = assembler.high.marks.extends
 
-    def _problem(self, text: str, id_: Any = "") -> None:
-        line = self.lines.get(str(id_))
-        self._report(f"{text} ({self.path}:{line})" if line else f"{text} ({self.path})")
+    def _place(self, *keys: Any) -> Place:
+        return Place(self.path, self.marks.get(tuple(str(key) for key in keys), 0), self.saltenv)
+
+    def _problem(self, text: str, *keys: Any) -> None:
+        self._report(at(text, self._place(*keys)))
 
     def states(self, data: HighData) -> None:
         for id_, body in list(data.items()):
@@ -312,12 +316,13 @@ class _Declarations:
             return
         for id_, body in list(extension.items()):
             if not isinstance(body, dict) or not body:
-                self._problem(f"Extension name '{id_}' in SLS '{self.sls}' is not a dictionary", "extend")
+                self._problem(f"Extension name '{id_}' in SLS '{self.sls}' is not a dictionary", "extend", id_)
                 del extension[id_]
                 continue
             self._pad(id_, body)
             body.setdefault("__sls__", self.sls)
             body.setdefault("__env__", self.saltenv)
+            self._extends[self.saltenv, self.sls, str(id_)] = self._place("extend", id_)
         data.setdefault("__extend__", []).append(extension)
 
     def excludes(self, data: HighData) -> None:

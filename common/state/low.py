@@ -75,6 +75,7 @@ class Place:
 
     path: str
     line: int = 0
+    saltenv: str = "base"
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}" if self.line else self.path
@@ -82,21 +83,25 @@ class Place:
 
 @dataclass(slots=True)
 class Marks:
-    """Where IDs, their states and arguments stand: per ID, the file and the lines of its keys."""
+    """Where IDs, their states and arguments stand: per ID, the file, the lines of its keys, and the environment.
 
-    by_id: dict[str, tuple[str, Mapping[tuple[str, ...], int]]] = field(default_factory=dict)
+    `extends` has the places of what stands under `extend`, by environment, SLS and ID.
+    """
+
+    by_id: dict[str, tuple[str, Mapping[tuple[str, ...], int], str]] = field(default_factory=dict)
+    extends: dict[tuple[str, str, str], Place] = field(default_factory=dict)
 
     def place(self, id_: str, state: str = "", function: str = "", argument: str = "") -> Place | None:
         """Find the most precise line known for an ID, its state, and an argument of it."""
         known = self.by_id.get(id_)
         if known is None:
             return None
-        path, lines = known
+        path, lines, saltenv = known
         for key in (f"{state}.{function}", state):
             for keys in ((id_, key, argument), (id_, key)):
                 if (len(keys) == 2 or argument) and keys in lines:
-                    return Place(path, lines[keys])
-        return Place(path, lines.get((str(id_),), 0))
+                    return Place(path, lines[keys], saltenv)
+        return Place(path, lines.get((str(id_),), 0), saltenv)
 
 
 @dataclass(slots=True, eq=False)

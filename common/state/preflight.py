@@ -15,6 +15,7 @@ from .. import arguments
 from ..errors import CtlError, PluginError
 from . import obsolete
 from .low import INTERNAL_KEYS, Chunk, Marks, Place
+from .problems import Problem
 from .slots import has_slot
 
 Function = Callable[..., Any]
@@ -44,7 +45,7 @@ def _names(parameters: Mapping[str, inspect.Parameter], key: str) -> bool:
 
 def takes_any(function: Function) -> bool:
     """Tell whether a function takes keyword arguments that it does not name."""
-    return any(p.kind is p.VAR_KEYWORD for p in arguments.signature(function).parameters.values())
+    return arguments.takes_any(function)
 
 
 def check(
@@ -93,7 +94,7 @@ def _sentence(chunk: Chunk, mistake: str, marks: Marks) -> str:
     if argument:
         place = marks.place(chunk.id, chunk.state, chunk.fun, argument.group(1)) or place
     where = str(place) if place else chunk.sls
-    return f"{where}: {chunk.function}: {mistake}, in state '{chunk.id}' of SLS '{chunk.sls}'"
+    return Problem(f"{where}: {chunk.function}: {mistake}, in state '{chunk.id}' of SLS '{chunk.sls}'", place)
 
 
 def why_missing(states: Mapping[str, Function], name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import nearest
 from .low import REQUISITES, Chunk
+from .problems import at
 from .tree import is_glob
 
 # Orders beyond every declared one: where `last` and negative orders go.
@@ -200,7 +201,7 @@ class Graph:
         )
 
     def _problem(self, chunk: Chunk, text: str) -> None:
-        self.problems.append(f"{text} ({chunk.place})" if chunk.place else text)
+        self.problems.append(at(text, chunk.place))
 
     def _listen(self, chunk: Chunk) -> None:
         for reference in _as_list(chunk.low.get("listen")):

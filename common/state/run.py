@@ -18,6 +18,7 @@ from . import preflight, shapes
 from .compiler import compile_chunks, compile_high
 from .high import Assembler, High
 from .low import Chunk, Marks
+from .problems import shown
 from .requisites import Node, Program
 from .runtime import Runtime
 from .status import base
@@ -75,21 +76,22 @@ class StateRun:
     def check(self, high: High) -> list[str]:
         """Return what is wrong with high data before it is compiled."""
         misshapen = shapes.check(high.data, high.marks)
-        return [*high.problems, *(problem for found in misshapen.values() for problem in found)]
+        problems = [*high.problems, *(problem for found in misshapen.values() for problem in found)]
+        return shown(problems, self.context.files)
 
     def compile(self, high: High) -> Compiled:
         """Compile high data; every problem found is in the result."""
         with collector.paused():
             program, problems = self._compile(high)
             problems += self.preflight(program.chunks, high.marks)
-        return Compiled(program, problems)
+        return Compiled(program, shown(problems, self.context.files))
 
     def lows(self, high: High) -> list[dict[str, Any]]:
         """Compile to low data, without pre-flight. Raises `CompileError`."""
         program, problems = self._compile(high)
         if problems:
-            raise CompileError(problems)
-        return [dict(node.chunk.low, __source__=str(node.chunk.place)) for node in program.nodes]
+            raise CompileError(shown(problems, self.context.files))
+        return [_with_source(node.chunk) for node in program.nodes]
 
     def _compile(self, high: High) -> tuple[Program, list[str]]:
         program, problems = compile_high(
@@ -133,6 +135,11 @@ class StateRun:
     def _disabled(self) -> list[str]:
         disabled = self.config.get("disabled_requisites") or []
         return [disabled] if isinstance(disabled, str) else list(disabled)
+
+
+def _with_source(chunk: Chunk) -> dict[str, Any]:
+    """Return a chunk's low data with the line it was declared in."""
+    return {**chunk.low, "__source__": str(chunk.place)} if chunk.place else dict(chunk.low)
 
 
 def has_failed(results: Mapping[str, Any], program: Program | None = None) -> bool:

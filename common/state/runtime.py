@@ -1,13 +1,15 @@
 """Run a program of chunks: each is planned at its turn, by what its requisites came to, and applied.
 
-Owns the order of events within a run (requisites, conditions, the function, mod_watch, check_cmd, retry, listeners)
-and the shape of the returns. What the requisites mean is in `status.py`, what a plan means in `applying.py`.
+Owns the order of events within a run (requisites, aggregation, conditions, the function, mod_watch, check_cmd, retry,
+listeners) and the shape of the returns. What the requisites mean is in `status.py`, what a plan means in `applying.py`.
+Parallel states run in threads of this process, `state_max_parallel` at a time (16).
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fnmatch
 import itertools
 import logging
 import os
@@ -21,7 +23,10 @@ from typing import Any
 from .. import arguments
 from ..context import Context, use
 from . import applying, conditions, preflight, slots, status
+from .aggregate import Aggregation
+from .journal import Journal
 from .low import LOWSTATE, REQUISITE_IN_KEYS, REQUISITE_KEYS, Chunk, tag_of
+from .pending import Pending
 from .requisites import Node, Program
 from .retry import Retry, attempt_comment
 
@@ -30,6 +35,11 @@ log = logging.getLogger(__name__)
 Return = dict[str, Any]
 MAX_PARALLEL = 16
 MASK = "**********"
+DISABLED_GRAIN = "state_runs_disabled"
+# A change by these may be what a plugin's __virtual__ was waiting for.
+_INSTALLERS = ("pkg", "pip", "ports")
+_CODE = (".py", ".pyc", ".so")
+_IN_RUN = "state_journal"
 
 
 class Runtime:
@@ -40,6 +50,8 @@ class Runtime:
         self.program = program
         self.failhard = failhard
         self.results: dict[str, Return] = {}
+        # What the requisites of each chunk came to (`status.decide`).
+        self.decisions: dict[str, str] = {}
         # What chunks that a prereq had planned ahead would do.
         self._ahead: dict[str, Return] = {}
         self._numbers = itertools.count()
@@ -48,17 +60,49 @@ class Runtime:
         self._deferred: list[Node] = []
         self._chunks = {node.tag: node.chunk for node in program.nodes if not node.check}
         self._executor: ThreadPoolExecutor | None = None
+        option = context.config.get("state_aggregate")
+        self._aggregation = Aggregation(program, option, self._aggregator, self._is_ready)
+        self._disabled = [str(pattern) for pattern in context.grains.get(DISABLED_GRAIN) or ()]
+        self._pending = Pending(context.config.get("data_dir"))
+        # What an earlier run left to be triggered.
+        self._due = {trigger.tag: trigger.describe() for trigger in self._pending}
+        self._watchers = _watchers(program)
+        self._journal = Journal(None, "", 0)
 
     def run(self) -> dict[str, Return]:
         """Run every chunk, then the listeners; return the results."""
         self.context.scratch[LOWSTATE] = [chunk.low for chunk in self._chunks.values()]
-        try:
-            self._run_nodes()
-            self._listen()
-        finally:
-            if self._executor is not None:
-                self._executor.shutdown()
+        with self._keep_journal():
+            try:
+                self._run_nodes()
+                self._listen()
+            finally:
+                if self._executor is not None:
+                    self._executor.shutdown()
         return self.results
+
+    @contextlib.contextmanager
+    def _keep_journal(self) -> Iterator[None]:
+        """Write down what is done; a run within a run is part of the outer one's work, and a dry run does nothing."""
+        context = self.context
+        if context.test or context.scratch.get(_IN_RUN):
+            yield
+            return
+        self._journal = Journal(context.config.get("data_dir"), context.jid, len(self._chunks))
+        context.scratch[_IN_RUN] = True
+        try:
+            yield
+        finally:
+            del context.scratch[_IN_RUN]
+        self._journal.close()
+
+    def outcome(self, kind: str, before: Node) -> Return | None:
+        """Return what a requisite's state came to, as the state that requires it sees it."""
+        return (self._ahead if kind == "prereq" else self.results).get(before.chunk.tag)
+
+    def due(self, chunk: Chunk) -> str:
+        """Say why a chunk is to be triggered by what an earlier run left, if it is."""
+        return self._due.get(chunk.tag) or self._due.get(_listener_tag(chunk), "")
 
     def _run_nodes(self) -> None:
         """Run the nodes in order, until one's failure ends the run."""
@@ -100,7 +144,14 @@ class Runtime:
 
     def _turn(self, node: Node) -> None:
         chunk = node.chunk
+        disabled = self._disabled_by(chunk)
+        if disabled:
+            self._leave_out(chunk, False, _DISABLED.format(chunk.function, disabled))
+            return
         decision = self._decide(node)
+        if decision == "met" and chunk.tag in self._due and self._has_watch(chunk):
+            decision = "due"
+        self.decisions[chunk.tag] = decision
         if decision in status.LEFT_OUT:
             self._leave_out(chunk, True, status.LEFT_OUT[decision])
         elif decision == "fail":
@@ -108,15 +159,47 @@ class Runtime:
         elif chunk.low.get("parallel"):
             self._start(chunk, decision, node)
         else:
-            self._store(chunk, self._run_chunk(chunk, decision, node))
+            self._store(chunk, self._run_chunk(self._aggregated(node), decision, node))
 
     def _run_chunk(self, chunk: Chunk, decision: str, node: Node | None) -> Return:
         ret = self._call(chunk)
         if decision == "skip_watch":
             ret["comment"] += " mod_watch was not run because requisites were skipped by another state"
-        elif decision == "change" and not ret["changes"] and not ret.get("skip_watch") and self._has_watch(chunk):
+        elif decision not in ("change", "due") or ret["changes"] or ret.get("skip_watch"):
+            return ret
+        elif self._has_watch(chunk):
             ret = self._call(Chunk(self._watching(chunk.low, node), chunk.place))
+            if decision == "due":
+                ret["comment"] += f" ({self._due[chunk.tag]})"
         return ret
+
+    def _disabled_by(self, chunk: Chunk) -> str:
+        return next((pattern for pattern in self._disabled if fnmatch.fnmatch(chunk.function, pattern)), "")
+
+    # -- aggregation
+
+    def _aggregator(self, state: str) -> Callable[..., Any] | None:
+        return self._function(f"{state}.mod_aggregate")
+
+    def _is_ready(self, node: Node) -> bool:
+        """Tell whether a state could run now, without waiting for anything."""
+        if node.tag in self.results or node.check:
+            return False
+        for kind, before in node.before:
+            tag = before.chunk.tag
+            if tag not in (self._ahead if kind == "prereq" else self.results) or tag in self._futures:
+                return False
+        return self._decide(node) in ("met", "change")
+
+    def _aggregated(self, node: Node) -> Chunk:
+        """Let a state's module put the work of states that go with it into its low data."""
+        chunk = node.chunk
+        mates = self._aggregation.mates(node)
+        if not mates:
+            return chunk
+        low = {**chunk.low, "__agg__": True}
+        done = self._hook(low, "mod_aggregate", low, [low, *(mate.chunk.low for mate in mates)], self.results)
+        return Chunk(dict(done), chunk.place, chunk.warnings) if isinstance(done, Mapping) else chunk
 
     def _watching(self, low: Mapping[str, Any], node: Node | None) -> dict[str, Any]:
         required: dict[str, list[dict[str, Any]]] = {}
@@ -159,8 +242,7 @@ class Runtime:
     def _failed_requisites(self, node: Node) -> str:
         failed: dict[str, None] = {}
         for kind, before in node.before:
-            tag = before.chunk.tag
-            ret = self._ahead.get(tag) if kind == "prereq" else self.results.get(tag)
+            ret = self.outcome(kind, before)
             if ret is not None and ret["result"] is False:
                 failed[f"{before.chunk.sls}.{before.chunk.id}"] = None
         return f"One or more requisite failed: {', '.join(failed)}"
@@ -234,6 +316,8 @@ class Runtime:
             skipped = self._skipped(context, chunk)
             if skipped is not None:
                 return skipped
+            if conditions.is_globally_refused(context, chunk.function):
+                return {"name": low["name"], "result": None, "changes": {}, "comment": _REFUSED}
             kwargs = {key: slots.fill(value, context.functions) for key, value in _kwargs(low, function).items()}
             ret = applying.attempt(context, function, kwargs)
             if "check_cmd" in low and "check_cmd" not in kwargs and not context.test:
@@ -286,24 +370,27 @@ class Runtime:
         state = chunk.state
         if state in self._initialised or chunk.function not in self.context.states:
             return
-        function = self._function(f"{state}.mod_init")
+        if self._hook(chunk.low, "mod_init", dict(chunk.low)) in (None, True):
+            self._initialised.add(state)
+
+    def _hook(self, low: Mapping[str, Any], name: str, *args: Any) -> Any:
+        """Call a state module's hook; None where it has none, or fails."""
+        function = self._function(f"{low['state']}.{name}")
         if function is None:
-            self._initialised.add(state)
-            return
+            return None
         try:
-            with self._surroundings(chunk.low, function):
-                done = function(dict(chunk.low))
+            with self._surroundings(low, function):
+                return function(*args) or False
         except Exception:  # the boundary around plugin code
-            log.exception("mod_init of the state module %s failed", state)
-            done = True
-        if done:
-            self._initialised.add(state)
+            log.exception("%s of the state module %s failed", name, low["state"])
+            return None
 
     # -- storing, reporting ------------------------------------------------------------------------------------
 
     def _store(self, chunk: Chunk, ret: Return) -> None:
         parts = ret.pop("sub_state_run", None) or ()
         self.results[chunk.tag] = ret
+        self._keep_triggers(chunk.tag, ret)
         self._report(chunk.tag, ret)
         for part in parts:
             self._store_part(chunk, part)
@@ -328,24 +415,35 @@ class Runtime:
         self.results[tag] = self._complete(chunk, ret)
         self._report(tag, ret)
 
+    def _keep_triggers(self, tag: str, ret: Return) -> None:
+        """Note who is to be triggered by this change; a state that had its turn and did not fail is due no more."""
+        if self.context.test:
+            return
+        if ret["changes"] and not ret.get("skip_req"):
+            for watcher in self._watchers.get(tag, ()):
+                self._pending.note(watcher, tag, self.context.jid)
+        if ret["result"] is not False:
+            self._pending.settle(tag)
+
     def _report(self, tag: str, ret: Return) -> None:
+        self._journal.add(tag, ret)
         self.context.daemon.progress({"tag": tag, "ret": ret, "len": len(self._chunks)})
 
     def _refresh(self, chunk: Chunk, ret: Return) -> None:
         """Renew what a state that changed something asks to have renewed."""
-        if not ret["changes"] or self.context.test:
+        if self.context.test:
             return
-        if chunk.low.get("reload_modules"):
-            for loader in (self.context.functions, self.context.states):
-                forget = getattr(loader, "forget", None)
-                if forget is not None:
-                    forget()
         if chunk.low.get("reload_grains"):
             self.context.daemon.refresh("grains")
         if chunk.low.get("reload_pillar"):
             fresh = self.context.daemon.pillar(fresh=True)
             self.context.pillar.clear()
             self.context.pillar.update(fresh)
+        if _may_bring_plugins(chunk.low, bool(ret["changes"])):
+            for loader in (self.context.functions, self.context.states):
+                forget = getattr(loader, "forget", None)
+                if forget is not None:
+                    forget()
 
     # -- parallel ----------------------------------------------------------------------------------------------
 
@@ -384,19 +482,60 @@ class Runtime:
         """Call mod_watch, once, for each chunk that listens to one that changed."""
         done: set[str] = set()
         for chunk, heard in self.program.listeners:
-            if not any(self._was_changed(other) for other in heard) or not self._has_watch(chunk):
-                continue
-            steering = REQUISITE_KEYS | REQUISITE_IN_KEYS
-            low = {key: value for key, value in chunk.low.items() if key not in steering}
-            low |= {"sfun": low["fun"], "fun": "mod_watch", "__id__": f"listener_{low['__id__']}"}
-            listener = Chunk(low, chunk.place)
-            if listener.tag not in done:
-                done.add(listener.tag)
-                self._store(listener, self._call(listener))
+            if any(self._was_changed(other) for other in heard):
+                self._trigger(chunk, done)
+        for chunk, _heard in self.program.listeners:
+            why = self._due.get(_listener_tag(chunk))
+            if why is not None:
+                self._trigger(chunk, done, f" ({why})")
+
+    def _trigger(self, chunk: Chunk, done: set[str], remark: str = "") -> None:
+        steering = REQUISITE_KEYS | REQUISITE_IN_KEYS
+        low = {key: value for key, value in chunk.low.items() if key not in steering}
+        low |= {"sfun": low["fun"], "fun": "mod_watch", "__id__": f"listener_{low['__id__']}"}
+        listener = Chunk(low, chunk.place)
+        if listener.tag not in done and self._has_watch(chunk):
+            done.add(listener.tag)
+            ret = self._call(listener)
+            ret["comment"] += remark
+            self._store(listener, ret)
 
     def _was_changed(self, chunk: Chunk) -> bool:
         ret = self.results.get(chunk.tag)
         return ret is not None and (bool(ret["changes"]) or (self.context.test and ret["result"] is None))
+
+
+_REFUSED = "Failed to meet global state conditions. State not called."
+_DISABLED = 'The state function "{0}" is currently disabled by "{1}", to re-enable, run state.enable {1}.'
+
+
+def _listener_tag(chunk: Chunk) -> str:
+    return tag_of({**chunk.low, "__id__": f"listener_{chunk.id}", "fun": "mod_watch"})
+
+
+def _watchers(program: Program) -> dict[str, list[str]]:
+    """Map each chunk that is watched or listened to, by its tag, to the tags of what it triggers."""
+    found: dict[str, list[str]] = {}
+    for node in program.nodes:
+        if not node.check:
+            for kind, before in node.before:
+                if status.base(kind) == "watch":
+                    found.setdefault(before.tag, []).append(node.tag)
+    for chunk, heard in program.listeners:
+        for other in heard:
+            found.setdefault(other.tag, []).append(_listener_tag(chunk))
+    return found
+
+
+def _may_bring_plugins(low: Mapping[str, Any], changed: bool) -> bool:
+    """Tell whether plugins are to be looked for anew after a state: it says so, or may have brought what they need."""
+    if low.get("reload_grains") or low.get("reload_pillar") or low.get("force_reload_modules"):
+        return True
+    if not changed:
+        return False
+    if low["state"] == "file":
+        return low["fun"] == "recurse" or (low["fun"] == "managed" and str(low["name"]).endswith(_CODE))
+    return bool(low.get("reload_modules")) or low["state"] in _INSTALLERS
 
 
 def _kwargs(low: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from .low import REQUISITE_IN_KEYS, REQUISITE_KEYS, HighData, Marks
+from .problems import at
 
 _LISTS = REQUISITE_KEYS - {"onfail_stop"}
 
@@ -20,7 +21,7 @@ def check(high: HighData, marks: Marks) -> dict[Any, list[str]]:
         problems = list(_check_id(id_, body, sls))
         if problems:
             place = marks.place(id_)
-            found[id_] = [f"{problem} ({place})" if place else problem for problem in problems]
+            found[id_] = [at(problem, place) for problem in problems]
     return found
 
 

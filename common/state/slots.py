@@ -59,7 +59,10 @@ def _ask(slot: str, functions: Mapping[str, Callable[..., Any]]) -> Any:
 
 def _arguments(words: str) -> tuple[list[Any], dict[str, Any]]:
     """Read `a, "b", key=3` as Python would; a bare word is a string."""
-    call = ast.parse(f"f({words})", mode="eval").body
+    try:
+        call = ast.parse(f"f({words})", mode="eval").body
+    except SyntaxError:
+        return _bare_words(words)
     if not isinstance(call, ast.Call):
         raise ValueError(words)
     return [_value(node, words) for node in call.args], {
@@ -67,11 +70,24 @@ def _arguments(words: str) -> tuple[list[Any], dict[str, Any]]:
     }
 
 
+def _bare_words(words: str) -> tuple[list[Any], dict[str, Any]]:
+    """Read what Python does not: paths, words with dashes."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for word in words.split(","):
+        key, equals, value = word.partition("=")
+        if equals and key.strip().isidentifier():
+            kwargs[key.strip()] = _unquote(value.strip())
+        else:
+            args.append(_unquote(word.strip()))
+    return args, kwargs
+
+
 def _value(node: ast.expr, words: str) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError:
-        return ast.unparse(node)
+        return ast.get_source_segment(f"f({words})", node) or ast.unparse(node)
 
 
 def _unquote(text: str) -> str:

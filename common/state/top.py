@@ -27,17 +27,24 @@ TopData = dict[str, Any]
 class Top:
     """Reads the top files of a tree and matches a minion against them.
 
-    `saltenv` restricts to one environment. `paths` names the top files that were read; `ignore_missing` holds, for
+    `saltenv` restricts to one environment; with `ordered`, as for pillar, targets may have an `order`. `paths` names the top files that were read; `ignore_missing` holds, for
     each environment, the SLS that need not exist.
     """
 
     def __init__(
-        self, files: FileSource, renderer: Renderer, config: Mapping[str, Any], *, saltenv: str | None = None
+        self,
+        files: FileSource,
+        renderer: Renderer,
+        config: Mapping[str, Any],
+        *,
+        saltenv: str | None = None,
+        ordered: bool = False,
     ) -> None:
         self.tree = Tree(files, config)
         self.renderer = renderer
         self.config = config
         self.saltenv = saltenv
+        self.ordered = ordered
         self.paths: list[str] = []
         self.ignore_missing: dict[str, set[str]] = {}
 
@@ -67,7 +74,10 @@ class Top:
         for saltenv, targets in top.items():
             if self.saltenv and saltenv != self.saltenv:
                 continue
-            for expression, items in sorted(targets.items(), key=lambda entry: _order(entry[1])):
+            entries = list(targets.items())
+            if self.ordered:
+                entries.sort(key=lambda entry: _order(entry[1]))
+            for expression, items in entries:
                 self._match_target(saltenv, expression, items, minion, found)
         return found
 

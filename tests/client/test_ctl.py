@@ -89,6 +89,25 @@ def test_a_minion_that_is_away_is_named_at_once_and_makes_the_exit_code_1(run: R
     assert err == "web2: not connected; runs if back within 60 s\n"
 
 
+def test_ids_of_a_list_that_nobody_has_are_named(run: Run, master: Any) -> None:
+    code, out, _ = run("-L", "web1, web9", "test.ping", "--summary")
+    assert code == 1
+    assert "web9:\n    Minion did not return. [No accepted key has this id]" in out
+    assert "Targeted:       2" in out
+    code, out, _ = run("-L", "web1,web9", "test.ping", "--out", "json", "--static")
+    assert (code, json.loads(out)) == (
+        1,
+        {"web1": True, "web9": "Minion did not return. [No accepted key has this id]"},
+    )
+    assert run("-L", "web1,web9", "test.ping", "--subset", "1")[0] == 0
+
+
+def test_a_command_is_text(run: Run, master: Any) -> None:
+    master.functions["cmd.run"] = lambda *args, **kwargs: None
+    run("web1", "cmd.run", "[ -f /etc/passwd ]", "timeout=3")
+    assert master.published()[0] == {"fun": "cmd.run", "arg": ["[ -f /etc/passwd ]"], "kwarg": {"timeout": 3}}
+
+
 def test_hidden_minions_still_count(run: Run, master: Any) -> None:
     master.minions["web2"] = False
     code, out, _ = run("*", "test.ping", "--hide-timeout")
@@ -228,6 +247,13 @@ def test_documentation_is_printed_once(run: Run, master: Any) -> None:
     assert (code, out) == (0, "test.ping:\n\n        Say hello.\n\n        More.\n\n")
     assert [job["arg"] for job in master.published()] == [["test.ping"]]
     assert json.loads(run("web1", "sys.doc", "test.ping", "--out", "json")[1])["web1"]["test.ping"]
+
+
+def test_where_no_documentation_is_that_is_said(run: Run, master: Any) -> None:
+    master.functions["sys.doc"] = lambda *names: {}
+    code, out, err = run("*", "-d", "test.pign")
+    assert (code, out) == (0, "")
+    assert "no documentation for 'test.pign'" in err
 
 
 def test_a_summary_counts(run: Run, master: Any) -> None:

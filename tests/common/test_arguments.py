@@ -48,6 +48,47 @@ def test_keywords_are_told_apart() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "args", "kwargs"),
+    [
+        (["[ -f /etc/passwd ]"], ["[ -f /etc/passwd ]"], {}),
+        (["{ echo hi; }", "cwd=/tmp"], ["{ echo hi; }"], {"cwd": "/tmp"}),
+        (["yes", "timeout=5"], ["yes"], {"timeout": 5}),
+        (["007"], ["007"], {}),
+        (["FOO=1 env"], ["FOO=1 env"], {}),
+        (["runas=me", "FOO=1 env"], ["FOO=1 env"], {"runas": "me"}),
+        (["cmd=[ -f x ]", "stdin=a b"], [], {"cmd": "[ -f x ]", "stdin": "a b"}),
+        (['["ls", "-l"]'], [["ls", "-l"]], {}),
+        (["env={A: b}", "ls"], ["ls"], {"env": {"A": "b"}}),
+    ],
+)
+def test_a_command_stays_the_text_that_it_is(words: list[str], args: list[Any], kwargs: dict[str, Any]) -> None:
+    assert arguments.parse_cli(words, fun="cmd.run") == (args, kwargs)
+
+
+def test_texts_that_name_a_parameter_are_keywords() -> None:
+    taken = arguments.take_keywords(example, ["count=3", "other=1", "user=[a]", 7], {"mode": "0644"})
+    assert taken == (["other=1", 7], {"count": 3, "user": ["a"], "mode": "0644"})
+    assert arguments.take_keywords(anything, ["other=yes", "1=2"], {}) == (["1=2"], {"other": True})
+    assert arguments.take_keywords(example, ["count=3"], {"count": 4}) == (["count=3"], {"count": 4})
+
+
+def test_a_mistake_shows_how_the_function_is_called() -> None:
+    with pytest.raises(ArgumentError, match=r"x\.example: missing 'name' \(x\.example\(name, mode=None, "):
+        arguments.bind(example, [], {}, "x.example")
+    assert arguments.usage(anything, "anything") == "anything(*args, **kwargs)"
+    assert len(arguments.usage(crowded, "crowded")) < 120
+    assert arguments.usage(crowded, "crowded").endswith(", ...)")
+
+
+def anything(*args: Any, **kwargs: Any) -> None:
+    """Takes anything."""
+
+
+def crowded(first: int, second: str = "x" * 30, third: str = "y" * 30, fourth: str = "z" * 30) -> None:
+    """Has more defaults than one line."""
+
+
 @given(st.text())
 def test_any_word_is_read(word: str) -> None:
     arguments.parse_cli([word])

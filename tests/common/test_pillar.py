@@ -181,3 +181,24 @@ def test_nodegroups_and_pipes(tree: PillarTree) -> None:
     files = Roots({"base": [tree.root / "base"]})
     made = Pillar(files, {}, GRAINS, "web1", nodegroups={"webs": "web*"}).compile()
     assert made["os"] == "Debian"
+
+
+def test_explain_names_the_file_and_line_of_a_value(tree: PillarTree) -> None:
+    tree.top("one", "two")
+    tree.write("one.sls", "a:\n  b: 1\n  c: {d: x}\n")
+    tree.write("two/init.sls", "include: [.part, {two.deep: {key: far:off}}]\n\na:\n  b: 2\n")
+    tree.write("two/part.sls", "{% set n = 3 %}\n\nown: {{ n }}\n")
+    tree.write("two/deep.sls", "x:\n  y: {z: 1}\n")
+
+    def explain(key: str) -> Any:
+        return tree.pillar(override={"_explain": key})["_explain"]
+
+    assert explain("own") == {"value": 3, "from": "two/part.sls:3"}
+    assert explain("a:b") == {
+        "value": 2,
+        "from": "two/init.sls:4",
+        "merged": [{"from": "one.sls:2", "value": 1}, {"from": "two/init.sls:4", "value": 2}],
+    }
+    assert explain("a:c:d")["from"] == "one.sls:3"
+    assert explain("far:off:x:y:z")["from"] == "two/deep.sls:2"
+    assert explain("no:such")["from"].startswith("nowhere")

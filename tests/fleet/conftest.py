@@ -74,7 +74,8 @@ class Fleet:
         """Publish a job and follow it to its end; keyword arguments of the function are in `kwarg`."""
         kwarg = options.pop("kwarg", {})
         payload = pack_payload({"fun": fun, "arg": list(args), "kwarg": kwarg})
-        arguments = {"tgt": tgt, "fun": fun, "payload": payload, "follow": True, **options}
+        # the machine that runs the tests may be busy; what is about silence says its own timeout
+        arguments = {"tgt": tgt, "fun": fun, "payload": payload, "follow": True, "timeout": 20.0, **options}
         return await self.in_thread(lambda: self._publish(arguments))
 
     def _publish(self, arguments: Mapping[str, Any]) -> Published:

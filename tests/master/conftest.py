@@ -16,6 +16,7 @@ import pytest
 from ctl.common import handshake, ipc, publication, wire
 from ctl.common.config import MasterConfig
 from ctl.common.crypto import IdentityKey
+from ctl.common.errors import WireError
 from ctl.common.session import HEAD, MinionSession, Push, Reply
 from ctl.common.sockets import Dealer, Heartbeat, Subscriber
 from ctl.common.wire import pack_payload, unpack_payload
@@ -133,7 +134,7 @@ class Peer:
         if topic != publication.TOPIC:
             self.pushes.append(self.session.push(packet))
             return
-        with contextlib.suppress(wire.WireError):
+        with contextlib.suppress(WireError):
             found = self.receiver.open(packet, self.master.desk.now_ms())
             if not found.heartbeat:
                 body = wire.unpack(found.body)

@@ -76,7 +76,8 @@ def test_another_key_for_an_id_is_denied_and_blocks_nobody(table: KeyTable, acce
         table.accept("web1")
     assert claim(table, "web1", B, "10.9.9.9") is KeyState.DENIED
     assert claim(table, "web1", A) is (KeyState.ACCEPTED if accepted else KeyState.PENDING)
-    (row,) = table.list()["denied"]["web1"]  # type: ignore[misc]
+    rows: Any = table.list()["denied"]["web1"]
+    (row,) = rows
     assert row[:2] == [fingerprint(MINION, B), "10.9.9.9"]
 
 
@@ -217,6 +218,9 @@ def test_one_source_cannot_bring_more_than_its_rate(make: Callable[..., KeyTable
     assert len(table.all()) <= 11
     assert claim(table, "web1", A, "10.0.0.1") is KeyState.PENDING
     assert table.find("web1")
+    for number in range(100):
+        table.claim(f"y{number}", bytes([number]) * 32, "10.6.6.6", trusted=True)
+    assert len(table.find("y*")) == 100
 
 
 def test_everything_is_there_after_a_restart(make: Callable[..., KeyTable]) -> None:

@@ -279,12 +279,28 @@ def test_runners_show_minions_and_grains(run_house: Any) -> None:
     run_house(scenario)
 
 
+def test_runners_have_manuals(run_house: Any) -> None:
+    async def scenario(house: Any) -> None:
+        manuals = await house.run("sys.doc")
+        assert {"jobs.active", "manage.up", "sys.doc"} <= set(manuals)
+        assert set(await house.run("sys.doc", "cache", "jobs.last*")) >= {"cache.grains", "jobs.last_run"}
+        assert await house.run("sys.doc", "nothing") == {}
+        assert await house.run("sys.list_runners", "m*") == ["manage"]
+        assert "jobs.active" in await house.run("sys.list_functions", "jobs")
+        spec = await house.run("sys.argspec", "jobs.list_jobs")
+        assert spec["jobs.list_jobs"]["args"] == ["search_function", "search_target", "count"]
+
+    run_house(scenario)
+
+
 def test_a_runner_that_fails_says_so(run_house: Any) -> None:
     async def scenario(house: Any) -> None:
         for fun, arguments, words in (
             ("jobs.lookup_jid", ["2" * 20], "no job"),
             ("jobs.actve", [], "did you mean jobs.active"),
-            ("jobs.active", ["too", "many"], "argument"),
+            ("jobs.active", ["too", "many"], "jobs.active: takes no arguments, and 2 were given"),
+            ("jobs", [], "it has jobs.active"),
+            ("nothing.here", [], "ctl-run -d lists what is there"),
         ):
             payload = wire.pack_payload({"fun": fun, "arg": arguments, "kwarg": {}})
             result = await house.call("run", fun=fun, payload=payload)
@@ -370,10 +386,16 @@ def test_data_of_an_event_is_made_only_where_somebody_listens() -> None:
     from ctl.master.events import EventBus
 
     async def scenario() -> None:
-        bus, made = EventBus(), []
-        bus.fire("a", lambda: made.append(1) or {})
+        bus = EventBus()
+        made: list[int] = []
+
+        def make() -> dict[str, Any]:
+            made.append(1)
+            return {}
+
+        bus.fire("a", make)
         subscription = bus.subscribe(["b*"])
-        bus.fire("a", lambda: made.append(1) or {})
+        bus.fire("a", make)
         assert not made
         bus.unsubscribe(subscription)
 

@@ -114,7 +114,8 @@ def test_a_body_that_is_gone_is_an_error(store: JobStore) -> None:
 
 def test_jobs_are_listed_newest_first(store: JobStore) -> None:
     for number in (1, 2, 3):
-        store.add_job(record(number, fun="test.ping" if number != 2 else "cmd.run")).result()
+        payload = b"x" * 10_000 if number == 3 else b"payload"
+        store.add_job(record(number, fun="test.ping" if number != 2 else "cmd.run", payload=payload)).result()
     store.add_end(record(3).jid, end()).result()
     found = store.list_jobs(10)
     assert [(entry.record.jid, entry.ended) for entry in found] == [
@@ -122,7 +123,8 @@ def test_jobs_are_listed_newest_first(store: JobStore) -> None:
         (record(2).jid, 0),
         (record(1).jid, 0),
     ]
-    assert all(entry.record.payload == b"" for entry in found)
+    assert [entry.record.payload for entry in found] == [b"", b"payload", b"payload"]
+    assert [end.payload for end in store.ends(record(3).jid, payloads=False)] == [b""]
     assert [entry.record.jid for entry in store.list_jobs(1)] == [record(3).jid]
     assert [entry.record.jid for entry in store.list_jobs(5, fun="cmd.run")] == [record(2).jid]
     assert len(store.list_jobs(5, minion="web1")) == 3

@@ -27,7 +27,8 @@ FLEET: dict[str, dict[str, Any]] = {
 
 class World(SimpleNamespace):
     def resolve(self, tgt: Any, kind: str = "glob", delimiter: str = ":") -> Resolved:
-        return asyncio.run(self.resolver.resolve(Wanted(tgt, kind, delimiter)))
+        resolved: Resolved = asyncio.run(self.resolver.resolve(Wanted(tgt, kind, delimiter)))
+        return resolved
 
     def ids(self, tgt: Any, kind: str = "glob", delimiter: str = ":") -> list[str]:
         return list(self.resolve(tgt, kind, delimiter).ids)

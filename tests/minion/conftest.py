@@ -13,7 +13,7 @@ import pytest
 
 from ctl.common import handshake, publication, wire
 from ctl.common.config import MinionConfig
-from ctl.common.crypto import IdentityKey
+from ctl.common.crypto import MASTER, IdentityKey, fingerprint
 from ctl.common.session import HEAD, MasterSession, topic_session
 from ctl.common.sockets import Publisher, Router
 from ctl.minion.helper_process import Helper
@@ -174,7 +174,7 @@ class FakeMaster:
         self.forget_frames = False
         self._sessions: dict[bytes, MasterSession] = {}
         self._half_open: dict[bytes, handshake.Responder] = {}
-        self.fingerprint = handshake.crypto.fingerprint(1, self.identity.public)
+        self.fingerprint = fingerprint(MASTER, self.identity.public)
         self._publisher_packets = publication.Publisher(
             publication.Epoch.create(os.urandom, self.fingerprint), self.now_ms
         )
@@ -182,7 +182,11 @@ class FakeMaster:
         self._head_offset = 0
         self._jid = 0
         self.router = Router(HOST, port, self._on_frame)
-        self.publisher = Publisher(HOST, publish_port, self._on_subscribe, lambda topic: None)
+        try:
+            self.publisher = Publisher(HOST, publish_port, self._on_subscribe, lambda topic: None)
+        except OSError:
+            self.router.close()
+            raise
 
     @property
     def address(self) -> str:
@@ -283,8 +287,8 @@ class FakeMaster:
         self.handshakes += 1
         self.hsid, self.routing_id = responder.hsid, routing_id
         accepted = self.status == handshake.ACCEPTED
-        group = self._publisher_packets.group(self.slot, self._head_offset)
-        group = group if accepted and self.claim.kind == handshake.AGENT else None
+        reads = accepted and self.claim.kind == handshake.AGENT
+        group = self._publisher_packets.group(self.slot, self._head_offset) if reads else None
         params = {"publish_port": self.publisher.port} | self.params
         answer, keys = responder.result(self.status, params, group)
         if keys is not None:
@@ -314,8 +318,10 @@ class FakeMaster:
         if method == "keepalive":
             return 0, {"t_master_ms": self.now_ms()}
         if method == "catch_up":
-            jobs = [[off, wire.pack(body | {"slots": b""})] for off, body in self.log if off > args["offset"]]
-            live = [[off, body] for off, body in jobs if wire.unpack(body)["expires_ms"] > self.now_ms()]
+            missed = [(off, body) for off, body in self.log if off > args["offset"]]
+            live = [
+                [off, wire.pack(body | {"slots": b""})] for off, body in missed if body["expires_ms"] > self.now_ms()
+            ]
             return 0, {"jobs": live, "head": self._head_offset, "more": False}
         if method == "group_get":
             return 0, self._publisher_packets.group(self.slot, self._head_offset)

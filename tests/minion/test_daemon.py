@@ -44,7 +44,7 @@ def run(make_config: Make, helper: Helper) -> Run:
 
 async def _read(path: Path) -> str:
     await until(lambda: path.exists() and path.read_text(), 10, f"{path} to be written")
-    return path.read_text()
+    return await asyncio.to_thread(path.read_text)
 
 
 def test_a_ping_runs_in_a_child_and_returns(run: Run) -> None:
@@ -219,6 +219,7 @@ def test_pillar_comes_from_memory_until_it_is_refreshed(run: Run) -> None:
 
 def test_a_large_pillar_comes_in_chunks(run: Run) -> None:
     async def scenario(master: FakeMaster, minion: Minion) -> None:
+        await until(lambda: master.calls("pillar"), what="the first pillar")
         data = wire.pack_payload({"blob": "y" * 1_500_000})
         master.answers["pillar"] = {"handle": b"h", "size": len(data)}
         master.answers["pillar_chunk"] = lambda args: {"data": data[args["offset"] :][: args["length"]]}

@@ -87,3 +87,17 @@ def test_ifelse() -> None:
     assert match.ifelse("db*", 1, 3) == 3
     assert match.ifelse("db*", 1) is None
     assert match.ifelse("web*", {"a": 1}, merge={"b": 2}) == {"a": 1, "b": 2}
+
+
+def test_explain_tells_which_terms_match() -> None:
+    found = match.explain("N@web or ( db* and not I@role:front )")
+    assert found["matches"] is True
+    assert found["terms"] == {"web*": True, "G@os:Debian": True, "db*": False, "I@role:front": True}
+    assert match.explain(["a", "web1"], "list")["terms"] == {"L@a,web1": True}
+    assert match.explain("os:Ubuntu", "grain") == {
+        "matches": False,
+        "expression": "G@os:Ubuntu",
+        "terms": {"G@os:Ubuntu": False},
+    }
+    with pytest.raises(TargetError):
+        match.explain("G@os:Debian and")

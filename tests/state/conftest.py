@@ -86,6 +86,11 @@ class Minion:
         assert isinstance(found, dict), found
         return {ret["__id__"]: ret for ret in found.values()}
 
+    @property
+    def data(self) -> Path:
+        """Where the minion keeps what must not be lost."""
+        return Path(self.context.config["data_dir"])
+
     def run(self) -> StateRun:
         return StateRun(self.context)
 
@@ -96,7 +101,8 @@ class Minion:
 
 def make_minion(root: Path, state_dirs: list[Path] | None = None) -> Minion:
     daemon = RememberingDaemon()
-    config: dict[str, Any] = {"id": "web1", "autoload_dynamic_modules": False}
+    data_dir = root.parent / "data"
+    config: dict[str, Any] = {"id": "web1", "autoload_dynamic_modules": False, "data_dir": str(data_dir)}
     grains = {"id": "web1", "os": "Debian", "shell": "/bin/sh", "roles": ["web"]}
     context = Context("web1", config, grains, {}, Roots({"base": [root]}), daemon)
     load_plugins(context, state_dirs=state_dirs or [DATA / "_states"])

@@ -45,7 +45,12 @@ nothing:
 def test_every_mistake_is_reported_with_its_line_in_the_template(minion: Any) -> None:
     minion.write(main=MISTAKES)
     found = minion.call("state.sls", "main")
-    assert found == [
+    assert found[0].split("\n")[1:] == [
+        "       3 |     - source: salt://a",
+        "-->    4 |     - maekdirs: True",
+        "       5 | {% for name in ['b', 'c'] %}",
+    ]
+    assert [problem.split("\n")[0] for problem in found] == [
         "main.sls:4: file.managed: unknown argument 'maekdirs' (did you mean 'makedirs'?), "
         "in state '/etc/a' of SLS 'main'",
         "main.sls:10: file.managed: 'mode' must be a whole number, not 'lots', in state '/etc/b' of SLS 'main'",
@@ -128,3 +133,30 @@ def test_a_wrong_reference_names_the_nearest(minion: Any) -> None:
     found = minion.call("state.sls", "main")
     assert "(did you mean 'nginx'?)" in found[0]
     assert "(did you mean 'file: nginx'?)" in found[1]
+
+
+def test_an_extend_that_leads_nowhere_names_its_line(minion: Any) -> None:
+    minion.write(
+        main="a: file.managed\nextend:\n  gone:\n    file:\n      - source: x\n"
+        "b:\n  file.managed:\n    - require_in: [{file: lost}]\n"
+    )
+    found = minion.call("state.sls", "main")
+    assert found[0].startswith("Cannot extend ID 'gone' in 'base:main'.")
+    assert "(main.sls:3)\n       2 | extend:\n-->    3 |   gone:" in found[0]
+    assert found[1].startswith("Cannot extend ID 'lost'")
+    assert "(main.sls:8)" in found[1]
+
+
+def test_problems_of_another_environment_show_its_lines(minion: Any, tmp_path: Any) -> None:
+    from ctl.common.files import Roots
+
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "main.sls").write_text("\n\nx: {file.managed: [{soruce: y}]}\n")
+    minion.context.files = Roots({"base": [minion.root], "dev": [tmp_path / "dev"]})
+    (problem,) = minion.call("state.sls", "main", saltenv="dev")
+    assert problem.endswith("\n-->    3 | x: {file.managed: [{soruce: y}]}")
+
+
+def test_sls_text_has_no_lines_to_show(minion: Any) -> None:
+    (problem,) = minion.call("state.template_str", "x: {file.managed: [{soruce: y}]}")
+    assert problem.startswith("template:1: file.managed: unknown argument 'soruce'")

@@ -280,3 +280,46 @@ def test_a_requisite_on_an_sls_without_states_is_satisfied(minion: Any, machine:
     minion.write(empty="{% if false %}\nx: demo.run\n{% endif %}\n")
     results = minion.apply("include: [empty]\na: {demo.run: [{require: [{sls: empty}]}]}")
     assert results["a"]["result"] is True
+
+
+def test_global_conditions_keep_states_from_being_called(minion: Any, machine: Machine) -> None:
+    minion.context.config["global_state_conditions"] = {"demo.set": ["db*", "G@os:Suse"], "demo": "web*"}
+    assert minion.apply("a: demo.set")["a"]["result"] is True
+    del minion.context.config["global_state_conditions"]["demo"]
+    results = minion.apply("b: demo.set\nc: demo.run")
+    assert results["b"]["result"] is None
+    assert results["b"]["comment"] == "Failed to meet global state conditions. State not called."
+    assert results["c"]["result"] is True
+
+
+def test_reload_grains_shows_later_states_the_new_grains(minion: Any, machine: Machine) -> None:
+    seen: list[Any] = []
+
+    def refresh(what: str) -> bool:
+        minion.context.grains = {**minion.context.grains, "fresh": what}
+        return True
+
+    def look(name: str, value: str = "") -> Plan:
+        seen.append((current().grains.get("fresh"), value))
+        return same("seen")
+
+    minion.daemon.refresh = refresh
+    minion.states(demo__set=machine.set, demo__look=look)
+    minion.apply(
+        "a: demo.look\nb: {demo.set: [{reload_grains: true}]}\n"
+        "c: {demo.look: [{value: '__slot__:salt:grains.get(fresh)'}]}\n"
+    )
+    assert seen == [(None, ""), ("grains", "grains")]
+
+
+def test_plugins_are_looked_for_anew_after_a_package_came(minion: Any, machine: Machine) -> None:
+    class States(dict[str, Any]):
+        """Plugins of which one appears once its package is there."""
+
+        def forget(self) -> None:
+            if "a" in machine.facts:
+                self["late.run"] = machine.run
+
+    minion.context.states = States({"pkg.installed": machine.set})
+    results = minion.apply("a: pkg.installed\nb: late.run")
+    assert results["b"]["result"] is True

@@ -35,6 +35,14 @@ def test_apply_takes_names_and_a_dry_run(minion: Any) -> None:
     assert found["probe_|-a_|-a_|-changed"]["result"] is None
 
 
+@pytest.mark.parametrize("function", ["state.apply", "state.sls", "state.highstate"])
+def test_a_misspelt_keyword_changes_nothing(minion: Any, function: str) -> None:
+    names = [] if function == "state.highstate" else ["one"]
+    with pytest.raises(ArgumentError, match=r"unknown argument 'tset' \(did you mean 'test'\?\)"):
+        minion.call(function, *names, tset=True)
+    assert len(minion.call(function, *names, test=True, pillar_enc="gpg", other=1)) >= 2
+
+
 @pytest.mark.parametrize("names", ["one,two", ["one", "two"], "tw*", "one, two"])
 def test_names_may_be_words_a_list_or_globs(minion: Any, names: Any) -> None:
     assert len(minion.call("state.sls", names)) == 3

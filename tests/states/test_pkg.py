@@ -79,8 +79,8 @@ class Packages:
 @pytest.fixture
 def packages(machine: Any) -> Packages:
     fake = Packages()
-    words = ("list_pkgs", "install", "remove", "purge", "refresh_db", "latest_version", "list_upgrades", "upgrade")
-    words += ("hold", "unhold", "list_holds", "version_cmp")
+    words = ["list_pkgs", "install", "remove", "purge", "refresh_db", "latest_version", "list_upgrades", "upgrade"]
+    words += ["hold", "unhold", "list_holds", "version_cmp"]
     machine.replace(**{f"pkg_{word}": getattr(fake, word) for word in words})
     return fake
 
@@ -175,3 +175,46 @@ def test_a_failed_installation_says_why(machine: Any, packages: Packages) -> Non
     outcome = machine.run("pkg.installed", name="nginx")
     assert outcome.result is False
     assert "Unable to locate" in outcome.comment
+
+
+def _apply(machine: Any, tree: str) -> dict[str, Any]:
+    from ctl.common.state.run import StateRun
+
+    run = StateRun(machine.context)
+    compiled = run.compile(run.text(tree))
+    assert not compiled.problems
+    return {ret["__id__"]: ret for ret in run.execute(compiled.program).values()}
+
+
+TREE = "nginx: pkg.installed\ncurl: pkg.installed\nvim: {pkg.installed: [{version: '>=9'}]}\n"
+
+
+def test_neighbours_are_installed_in_one_transaction_and_keep_their_changes(machine: Any, packages: Packages) -> None:
+    found = _apply(machine, TREE)
+    assert packages.calls == ["refresh", "install"]
+    assert found["nginx"]["changes"] == {"nginx": {"old": "", "new": "1.22.1-9"}}
+    assert found["curl"]["changes"] == {"curl": {"old": "", "new": "7.88"}}
+    assert found["curl"]["comment"] == "The following packages were installed or updated: curl"
+    assert found["vim"]["changes"] == {}
+
+
+def test_what_cannot_be_installed_together_is_installed_one_by_one(machine: Any, packages: Packages) -> None:
+    found = _apply(machine, "nginx: pkg.installed\nnosuch: pkg.installed\ncurl: pkg.installed\n")
+    assert {id_: ret["result"] for id_, ret in found.items()} == {"nginx": True, "nosuch": False, "curl": True}
+    assert found["nginx"]["changes"] == {"nginx": {"old": "", "new": "1.22.1-9"}}
+    assert found["curl"]["changes"] == {"curl": {"old": "", "new": "7.88"}}
+
+
+def test_what_has_other_options_or_must_wait_is_on_its_own(machine: Any, packages: Packages) -> None:
+    _apply(machine, "nginx: pkg.installed\ncurl: {pkg.installed: [{install_recommends: false}]}\n")
+    assert packages.calls.count("install") == 2
+    packages.installed = {}
+    _apply(machine, "nginx: pkg.installed\ncurl: {pkg.installed: [{require: [{pkg: nginx}]}]}\n")
+    assert packages.calls.count("install") == 4
+
+
+def test_a_dry_run_says_it_for_each(machine: Any, packages: Packages) -> None:
+    machine.context.test = True
+    found = _apply(machine, TREE)
+    assert [ret["result"] for ret in found.values()] == [None, None, True]
+    assert packages.calls == []

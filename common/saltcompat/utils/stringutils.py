@@ -52,3 +52,18 @@ def check_whitelist_blacklist(
     if blacklist and any(expr_match(value, expression) for expression in blacklist):
         return False
     return not whitelist or any(expr_match(value, expression) for expression in whitelist)
+
+
+def to_none(text: str | None) -> str | None:
+    """Return None for a text that is empty, or says none or null."""
+    return None if not text or text.strip().lower() in ("", "none", "null") else text
+
+
+def contains_whitespace(text: str) -> bool:
+    """Whether there is white space in a text."""
+    return any(letter.isspace() for letter in text)
+
+
+def dequote(value: str) -> str:
+    """Take off the quotation marks about a text."""
+    return value[1:-1] if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'" else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import warnings
 from itertools import zip_longest
@@ -31,3 +32,27 @@ def compare(ver1: str = "", oper: str = "==", ver2: str = "", **_options: Any) -
 def warn_until(version: Any, message: str, **_options: Any) -> None:
     """Note that something is deprecated."""
     warnings.warn(message.format(version=version), DeprecationWarning, stacklevel=2)
+
+
+@functools.total_ordering
+class LooseVersion:
+    """A version that can be compared, whatever its form."""
+
+    def __init__(self, version: str = "") -> None:
+        self.vstring = str(version)
+        self.version = [int(word) if word.isdecimal() else word for word in re.findall(r"\d+|[a-zA-Z]+", self.vstring)]
+
+    def __eq__(self, other: object) -> bool:
+        return version_cmp(self.vstring, str(other)) == 0
+
+    def __lt__(self, other: object) -> bool:
+        return version_cmp(self.vstring, str(other)) < 0
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.version))
+
+    def __str__(self) -> str:
+        return self.vstring
+
+
+StrictVersion = Version = LooseVersion

@@ -1,0 +1,150 @@
+"""The corpus of state trees in `tests/data/sls`: what a case is, and which part of its outcome is compared.
+
+Read by ctl's and by Salt's Python, so it needs only PyYAML. A folder is a case; its files are the environment `base`,
+unless a `case.yaml` says otherwise:
+
+    file_roots: {base: [states], dev: [dev]}    folders of the case, by environment
+    pillar_roots: {base: [pillar]}
+    config: {…}                                 settings of the minion
+    grains: {…}                                 over those that every case has
+    sls: [start]                                what state.sls is called with; the highstate where there is a top.sls
+    options: {…}                                more arguments of the run (saltenv, pillar, exclude)
+
+Where `_modules`, `_states`, `_grains` or `_utils` lie in a root of `base`, they are loaded as users' plugins.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CORPUS = Path(__file__).parents[1] / "tests" / "data" / "sls"
+MINION = "m1"
+# The machine that every case is compiled for, whatever the machine is that compiles it.
+GRAINS: dict[str, Any] = {
+    "id": MINION,
+    "host": MINION,
+    "fqdn": f"{MINION}.example.org",
+    "domain": "example.org",
+    "kernel": "Linux",
+    "os": "Debian",
+    "os_family": "Debian",
+    "osfinger": "Debian-12",
+    "oscodename": "bookworm",
+    "osrelease": "12",
+    "osrelease_info": [12],
+    "osmajorrelease": 12,
+    "osarch": "amd64",
+    "cpuarch": "x86_64",
+    "init": "systemd",
+    "num_cpus": 2,
+    "mem_total": 2048,
+    "virtual": "kvm",
+    "ipv4": ["127.0.0.1", "192.0.2.10"],
+    "ipv6": ["::1"],
+    "fqdn_ip4": ["192.0.2.10"],
+    "ip4_interfaces": {"lo": ["127.0.0.1"], "eth0": ["192.0.2.10"]},
+    "shell": "/bin/sh",
+    "roles": ["web", "db"],
+    "datacenter": {"name": "ams", "rack": 7},
+}
+# What of a low chunk, and of a return, is compared.
+LOW_WITHOUT = frozenset(("__source__", "name_order"))
+RETURN_KEYS = ("result", "comment", "changes", "name", "__run_num__", "__state_ran__", "__id__", "__sls__")
+FAILED = "One or more requisite failed: "
+
+
+@dataclass(frozen=True)
+class Case:
+    """One tree, and how it is asked for."""
+
+    name: str
+    folder: Path
+    file_roots: dict[str, list[str]]
+    pillar_roots: dict[str, list[str]]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    grains: Mapping[str, Any] = field(default_factory=dict)
+    sls: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def plugins(self, kind: str) -> list[str]:
+        """The folders with users' plugins of a kind (`modules`, `states`, `grains`, `utils`)."""
+        shared = [CORPUS / f"_{kind}"]
+        own = [Path(root) / f"_{kind}" for root in self.file_roots["base"]]
+        return [str(folder) for folder in (*own, *shared) if folder.is_dir()]
+
+    def calls(self) -> dict[str, tuple[str, list[Any], dict[str, Any]]]:
+        """For each part that is compared, the function that gives it, with its arguments."""
+        options = dict(self.options)
+        shown = {key: value for key, value in options.items() if key in ("saltenv", "pillarenv", "pillar")}
+        args = [list(self.sls)] if self.sls else []
+        show = "state.show_low_sls" if self.sls else "state.show_lowstate"
+        run = "state.sls" if self.sls else "state.highstate"
+        return {
+            "low": (show, args, shown if self.sls else {}),
+            "run": (run, args, options),
+            "test": (run, args, {**options, "test": True}),
+        }
+
+
+def read(folder: Path) -> Case:
+    """Read one case."""
+    told = folder / "case.yaml"
+    settings = yaml.safe_load(told.read_text()) if told.exists() else {}
+    roots = {env: [str(folder / path) for path in paths] for env, paths in settings.get("file_roots", {}).items()}
+    pillar = {env: [str(folder / path) for path in paths] for env, paths in settings.get("pillar_roots", {}).items()}
+    roots = roots or {"base": [str(folder)]}
+    has_top = any((Path(path) / "top.sls").exists() for paths in roots.values() for path in paths)
+    sls = tuple(settings.get("sls") or (() if has_top else ("start",)))
+    return Case(
+        folder.name,
+        folder,
+        roots,
+        pillar,
+        settings.get("config", {}),
+        settings.get("grains", {}),
+        sls,
+        settings.get("options", {}),
+    )
+
+
+def cases(names: Iterable[str] = ()) -> list[Case]:
+    """Read the whole corpus, or the named cases."""
+    wanted = set(names)
+    folders = [path for path in sorted(CORPUS.iterdir()) if path.is_dir() and not path.name.startswith("_")]
+    return [read(folder) for folder in folders if not wanted or folder.name in wanted]
+
+
+def comparable(part: str, found: Any) -> Any:
+    """Reduce what a call gave to what is compared; a list of sentences is a refusal, and stays."""
+    data = json.loads(json.dumps(found, default=str))
+    if isinstance(data, list) and all(isinstance(item, str) for item in data):
+        return data
+    if part == "low":
+        return [{key: _once(value) for key, value in low.items() if key not in LOW_WITHOUT} for low in data]
+    return {tag: _shorten(ret) for tag, ret in data.items()}
+
+
+def _once(value: Any) -> Any:
+    """Salt names a state that is required by `require_in` twice where it was given by its bare ID; once says the same."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) and len(item) == 1 for item in value):
+        return [item for number, item in enumerate(value) if item not in value[:number]]
+    return value
+
+
+def is_refusal(found: Any) -> bool:
+    """Whether the run was refused: a list of sentences instead of data."""
+    return isinstance(found, list) and bool(found) and all(isinstance(item, str) for item in found)
+
+
+def _shorten(ret: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: ret[key] for key in RETURN_KEYS if key in ret}
+    head, trace, _rest = str(kept.get("comment", "")).partition("Traceback")
+    if head.startswith(FAILED):  # Salt names them in the order of a set
+        head = FAILED + ", ".join(sorted(head.removeprefix(FAILED).split(", ")))
+    return {**kept, "comment": head + trace}

@@ -1,0 +1,1 @@
+"""`salt.utils.validate`: is this text what it should be?"""

@@ -1,0 +1,48 @@
+"""External pillar from git repositories: each branch is a pillar tree with a top file of its own.
+
+Configuration:
+
+    ext_pillar:
+      - git:
+        - main https://git.example.com/pillar.git:
+          - root: pillar
+          - env: base
+        - __env__ https://git.example.com/more.git
+
+`__env__` takes the branch of the pillar environment that is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...common.config import MasterConfig
+from ...common.context import current
+from ...common.errors import PillarError
+from ...common.files import Roots
+from ...common.merging import merged
+from ...common.pillar import ERRORS, Pillar
+from ..pillar_git import read_remotes, repository
+
+
+def ext_pillar(minion_id: str, pillar: dict[str, Any], *remotes: Any) -> dict[str, Any]:
+    """Render a minion's pillar from the trees of these remotes."""
+    around = current()
+    config = MasterConfig.from_mapping(around.config)
+    environments: dict[str, list[str]] = {}
+    for remote in read_remotes(list(remotes), config.git_pillar_base):
+        fetched = repository(config, remote)
+        if not fetched.fetched_at:
+            fetched.fetch()
+        tree = remote.tree(fetched, around.saltenv, config.git_pillar_base)
+        if tree is not None:
+            environments.setdefault(remote.env, []).append(str(tree))
+    found: dict[str, Any] = {}
+    for env, directories in environments.items():
+        options = {**around.config, "ext_pillar_first": False}
+        compiler = Pillar(Roots({env: directories}), options, around.grains, minion_id, around.functions)
+        data = compiler.compile(env, env)
+        if ERRORS in data:
+            raise PillarError("; ".join(data[ERRORS]))
+        found = merged(found, data)
+    return found

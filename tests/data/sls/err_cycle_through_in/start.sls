@@ -1,0 +1,2 @@
+a: {probe.nop: [{require_in: [{probe: b}]}]}
+b: {probe.nop: [{require_in: [{probe: a}]}]}

@@ -1,0 +1,2 @@
+exclude: a
+a: probe.nop

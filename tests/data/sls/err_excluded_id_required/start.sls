@@ -1,0 +1,3 @@
+exclude: [{id: b}]
+a: {probe.nop: [{require: [{probe: b}]}]}
+b: probe.nop

@@ -1,0 +1,2 @@
+include: [..up]
+a: probe.nop

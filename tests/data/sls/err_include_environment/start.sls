@@ -1,0 +1,2 @@
+include: [{nosuch: x}]
+a: probe.nop

@@ -1,0 +1,1 @@
+a: {probe.nop: [{x: {{ salt['nosuch.fun']() }}}]}

@@ -1,0 +1,2 @@
+{% from 'nothere.jinja' import x %}
+a: probe.nop

@@ -1,0 +1,2 @@
+{{ raise('no') }}
+a: probe.nop

@@ -1,0 +1,3 @@
+a: {probe.nop: [{require: [{probe: b, mark: c}]}]}
+b: probe.nop
+c: mark.nop

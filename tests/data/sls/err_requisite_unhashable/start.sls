@@ -1,0 +1,2 @@
+a: {probe.nop: [{require: [{probe: [b]}]}]}
+b: probe.nop

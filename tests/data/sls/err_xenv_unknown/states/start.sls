@@ -1,0 +1,3 @@
+include:
+  - _xenv: nothere
+a: probe.nop

@@ -1,0 +1,3 @@
+a:
+  probe.nop:
+    - data: {k: 1, k: 2}

@@ -1,0 +1,3 @@
+a:
+  probe.nop:
+    - x: !!python/name:os.system

@@ -1,0 +1,1 @@
+two: probe.nop

@@ -1,0 +1,1 @@
+libs: probe.nop

@@ -1,0 +1,3 @@
+exclude:
+  - id: b
+o: probe.nop

@@ -1,0 +1,3 @@
+include: [other]
+a: probe.nop
+b: probe.nop

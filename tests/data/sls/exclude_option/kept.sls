@@ -1,0 +1,2 @@
+k: probe.nop
+k2: probe.nop

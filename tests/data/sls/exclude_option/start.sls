@@ -1,0 +1,2 @@
+include: [gone, kept]
+a: probe.nop

@@ -1,0 +1,2 @@
+include: [gone, sub.x]
+a: probe.nop

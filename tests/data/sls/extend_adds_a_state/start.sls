@@ -1,0 +1,5 @@
+include: [base]
+extend:
+  a:
+    mark.nop:
+      - flag: 1

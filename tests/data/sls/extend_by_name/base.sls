@@ -1,0 +1,4 @@
+web_package:
+  probe.nop:
+    - name: nginx
+other: mark.nop

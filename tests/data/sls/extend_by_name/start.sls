@@ -1,0 +1,7 @@
+include: [base]
+extend:
+  nginx:
+    probe:
+      - watch:
+        - mark: conf
+conf: mark.changed

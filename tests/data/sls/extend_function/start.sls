@@ -1,0 +1,7 @@
+include: [base]
+extend:
+  a:
+    probe.changed: []
+  b:
+    probe:
+      - changed

@@ -1,0 +1,5 @@
+a: {probe.nop: [{flag: 1}]}
+extend:
+  a:
+    probe:
+      - flag: 2

@@ -1,0 +1,6 @@
+include: [base]
+extend:
+  base:
+    probe:
+      - flag: a
+      - require: [{mark: m}]

@@ -1,0 +1,6 @@
+include: [base]
+extend:
+  base:
+    probe:
+      - flag: b
+      - require: [{mark: n}]

@@ -1,0 +1,3 @@
+base: {probe.nop: [{flag: base}]}
+m: mark.nop
+n: mark.nop

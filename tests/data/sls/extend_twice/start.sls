@@ -1,0 +1,6 @@
+include: [a, b]
+extend:
+  base:
+    probe:
+      - flag: start
+      - start: 1

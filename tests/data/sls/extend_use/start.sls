@@ -1,0 +1,6 @@
+include: [base]
+extend:
+  a:
+    probe:
+      - use:
+        - probe: b

@@ -1,0 +1,3 @@
+a: {probe.failed: [{failhard: false}]}
+b: {probe.nop: [{require: [{probe: a}]}, {failhard: true}]}
+c: probe.nop

@@ -1,0 +1,3 @@
+a: probe.nop
+b: probe.failed
+c: probe.nop

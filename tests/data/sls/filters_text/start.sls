@@ -1,0 +1,21 @@
+a:
+  probe.nop:
+    - v1: {{ 'abcd' | regex_search('b(c)') | json }} {{ 'abcd' | regex_match('x') | json }} {{ 'abcd' | regex_match('(a)(b)') | json }}
+    - v2: {{ 'foo bar' | regex_replace('o+', '0') }} {{ 'a.b' | regex_escape }} {{ 'ABC' | regex_replace('b', 'x', ignorecase=true) }}
+    - v3: {{ 'yes' | to_bool }} {{ 'no' | to_bool }} {{ 1 | to_bool }} {{ [] | to_bool }} {{ none | to_bool }} {{ 'true' | to_bool }}
+    - v4: {{ '5' | to_num }} {{ '5.5' | to_num }} {{ 'x' | to_num }} {{ '7' | str_to_num }}
+    - v5: {{ "it's a $x" | quote | json }}
+    - v6: {{ 'CamelCaseText' | to_snake_case }} {{ 'snake_case_text' | to_camelcase }} {{ 'snake_case' | to_camelcase(uppercamel=True) }}
+    - v7: {{ 'x: y' | yaml_encode }} {{ 'x' | yaml_dquote }} {{ 'it''s' | yaml_squote }} {{ true | yaml_encode }} {{ 5 | yaml_encode }}
+    - v8: {{ 'has space' | contains_whitespace }} {{ 'none' | contains_whitespace }}
+    - v9: {{ 'abcdef' | is_hex }} {{ 'xyz' | is_hex }}
+    - v10: {{ '10M' | human_to_bytes }} {{ '1.5GiB' | human_to_bytes }} {{ '2 KB' | human_to_bytes(handle_metric=true) }}
+    - v11: {{ 'web' | check_whitelist_blacklist(whitelist=['w*']) }} {{ 'web' | check_whitelist_blacklist(blacklist=['web']) }}
+    - v12: {{ 'needle' | substring_in_list(['hay', 'a needle here']) }}
+    - v13: {{ 'a' | is_iter }} {{ ['a'] | is_iter }} {{ ['a'] | is_list }} {{ 'a' | is_list }}
+    - v14: {{ 'text' | upper }} {{ 'a,b' | replace(',', ';') }} {{ ' x ' | trim }} {{ 'title me' | title }} {{ 'long text here' | truncate(8) }}
+    - v15: {{ 'two\nlines' | indent(2) | json }} {{ 'x' | center(5) | json }} {{ 'a b c' | wordcount }}
+    - v16: {{ 'hello' | method_call('startswith', 'he') }} {{ 'x' | skip | json }}
+    - v17: {{ 'bob' | uuid }}
+    - v18: {{ '<a&b>' | escape }} {{ 'x%20y' | urlencode }} {{ '%s-%d' | format('a', 5) }}
+    - v19: {{ ['a', 'b'] | path_join }} {{ '/a' | path_join('b', 'c') }}

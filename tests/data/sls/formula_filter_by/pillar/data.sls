@@ -1,0 +1,1 @@
+apache: {lookup: {port: 8080, deep: {b: 2}}}

@@ -1,0 +1,4 @@
+ntp:
+  lookup:
+    service: {enable: false}
+  servers: [a.example.org, b.example.org]

@@ -1,0 +1,2 @@
+include: [s2]
+id1: probe.nop

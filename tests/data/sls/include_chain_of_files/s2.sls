@@ -1,0 +1,2 @@
+include: [s3]
+id2: probe.nop

@@ -1,0 +1,2 @@
+include: [s4]
+id3: probe.nop

@@ -1,0 +1,2 @@
+include: [s5]
+id4: probe.nop

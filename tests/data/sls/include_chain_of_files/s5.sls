@@ -1,0 +1,1 @@
+id5: probe.nop

@@ -1,0 +1,2 @@
+include: [s1]
+z: {probe.nop: [{require: [{sls: s1}]}]}

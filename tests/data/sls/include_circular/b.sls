@@ -1,0 +1,2 @@
+include: [c, start]
+b: probe.nop

@@ -1,0 +1,2 @@
+include: [b, c]
+c: probe.nop

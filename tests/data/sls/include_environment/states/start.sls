@@ -1,0 +1,5 @@
+include:
+  - dev: tools
+  - dev: sub.x
+  - local
+a: {probe.nop: [{require: [{probe: t}]}]}

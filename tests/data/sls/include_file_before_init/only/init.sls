@@ -1,0 +1,1 @@
+only: probe.nop

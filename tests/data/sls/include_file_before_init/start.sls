@@ -1,0 +1,2 @@
+include: [both, only]
+a: probe.nop

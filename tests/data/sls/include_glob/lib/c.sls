@@ -1,0 +1,1 @@
+lc: probe.nop

@@ -1,0 +1,5 @@
+include:
+  - app.*
+  - lib.[ab]
+  - x?z
+a: probe.nop

@@ -1,0 +1,1 @@
+y: probe.nop

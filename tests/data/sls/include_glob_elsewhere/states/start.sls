@@ -1,0 +1,3 @@
+include:
+  - dev: sub.*
+a: probe.nop

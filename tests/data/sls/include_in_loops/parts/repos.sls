@@ -1,0 +1,1 @@
+repos: probe.nop

@@ -1,0 +1,3 @@
+include:
+  - .web.server
+config: probe.nop

@@ -1,0 +1,5 @@
+include:
+  - .config
+  - .web
+  - ..shared
+app: probe.nop

@@ -1,0 +1,4 @@
+include:
+  - .server
+  - ..config
+web: probe.nop

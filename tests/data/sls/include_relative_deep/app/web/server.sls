@@ -1,0 +1,4 @@
+include:
+  - ...shared
+  - ..config
+server: probe.nop

@@ -1,0 +1,2 @@
+include: [app]
+z: probe.nop

@@ -1,0 +1,3 @@
+include:
+  - _xenv: local
+a: probe.nop

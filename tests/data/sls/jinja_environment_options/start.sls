@@ -1,0 +1,5 @@
+%% for n in ['x', 'y']
+  {% if true %}
+{{ n }}: probe.nop
+  {% endif %}
+%% endfor

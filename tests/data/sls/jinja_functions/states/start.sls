@@ -1,0 +1,40 @@
+{% do salt.log.debug('nothing to see') %}
+a:
+  probe.nop:
+    - p1: {{ salt['pillar.get']('app:port') }}
+    - p2: {{ salt['pillar.get']('app:hosts:1') }}
+    - p3: {{ salt['pillar.get']('app:nope', 'dflt') }}
+    - p4: {{ salt['pillar.get']('app:deep', {'x': {'own': 1}}, merge=True) | json }}
+    - p5: {{ salt['pillar.get']('app/deep/x/y', delimiter='/') }}
+    - p6: {{ salt.pillar.get('nothing', {}) }}
+    - p7: {{ salt['pillar.item']('app:port') }}
+    - p8: {{ pillar.app.deep.x.y }} {{ pillar['app']['hosts'] | join(',') }}
+    - p9: {{ salt['pillar.get']('app:none', 'd') }}
+    - p10: {{ salt['pillar.keys']('app') | sort }}
+    - p11: {{ salt['pillar.get']('app:hosts', []) + ['c'] }}
+    - g1: {{ salt['grains.get']('datacenter:name') }}
+    - g2: {{ salt['grains.get']('nope:x', 'dflt') }}
+    - g3: {{ salt['grains.item']('os', 'kernel') | dictsort }}
+    - g4: {{ salt['grains.get']('roles:0') }}
+    - g5: {{ salt['grains.has_value']('os') }} {{ salt['grains.has_value']('nope') }}
+    - c1: {{ salt['config.get']('app:port') }}
+    - c2: {{ salt['config.get']('datacenter:rack') }}
+    - c3: {{ salt['config.get']('nope', 'dflt') }}
+    - c4: {{ salt['config.get']('app', merge='recurse') | json }}
+    - c5: {{ salt['config.option']('nope', 'dflt') }}
+    - m1: {{ salt['match.compound']('G@os:Debian and m*') }} {{ salt['match.glob']('z*') }} {{ salt['match.grain']('os:Deb*') }} {{ salt['match.pillar']('app:port:80') }}
+    - m2: {{ salt['match.list']('a,m1') }} {{ salt['match.pcre']('m[0-9]') }}
+    - d1: {{ salt['defaults.merge']({'a': {'b': 1}}, {'a': {'c': 2}}) | json }}
+    - d2: {{ salt['defaults.update']({'a': {'b': 1}}, {'a': {'b': 0, 'c': 2}}) | json }}
+    - d3: {{ salt['defaults.deepcopy']({'a': [1]}) }}
+    - s1: {{ salt['slsutil.merge']({'a': [1]}, {'a': [2], 'b': 1}, strategy='recurse', merge_lists=True) | json }}
+    - s2: {{ salt['slsutil.update']({'a': {'x': 1}}, {'a': {'y': 2}}) | json }}
+    - s3: {{ salt['slsutil.merge_all']([{'a': 1}, {'b': 2}, {'a': 3}]) | json }}
+    - s4: {{ salt['slsutil.boolstr'](true) }} {{ salt['slsutil.boolstr'](false, 'on', 'off') }}
+    - t1: {{ salt['test.arg'](1, x=2) | json }}
+    - f1: {{ salt['file.file_exists']('/etc/passwd') }} {{ salt['file.directory_exists']('/nonexistent') }}
+    - f2: {{ salt['file.basename']('/a/b') }} {{ salt['file.dirname']('/a/b') }} {{ salt['file.join']('/a', 'b') }}
+    - r1: {{ salt['cmd.run']('echo hi') }} {{ salt.cmd.run('echo a | tr a b') }}
+    - r2: {{ salt['cmd.run_stdout']('printf x') }} {{ salt['cmd.retcode']('true') }}
+    - h1: {{ salt['hashutil.digest']('x') }}
+    - e1: {{ salt['environ.get']('NOSUCH', 'dflt') }}

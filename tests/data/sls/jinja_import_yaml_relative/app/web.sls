@@ -1,0 +1,2 @@
+{% import_yaml './data.yaml' as data %}
+a: {probe.nop: [{data: {{ data }}}]}

@@ -1,0 +1,5 @@
+{% extends 'base.jinja' %}
+{% block body %}
+{{ super() }}
+mine: probe.nop
+{% endblock %}

@@ -1,0 +1,2 @@
+#!jinja|json
+{"{{ 'a' }}": {"probe.nop": [{"n": {{ [1, 2] | json }}}]}}

@@ -1,0 +1,2 @@
+include: [b, a]
+s: probe.nop

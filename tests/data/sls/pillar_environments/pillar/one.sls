@@ -1,0 +1,2 @@
+env: base
+one: 1

@@ -1,0 +1,1 @@
+own: {plain: plain}

@@ -1,0 +1,3 @@
+include: [other]
+k: main
+d: {m: 1}

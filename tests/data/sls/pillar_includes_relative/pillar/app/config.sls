@@ -1,0 +1,2 @@
+include: [.deep.more]
+config: 1

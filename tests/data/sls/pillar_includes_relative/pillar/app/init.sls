@@ -1,0 +1,4 @@
+include:
+  - .config
+  - ..shared
+app: 1

@@ -1,0 +1,5 @@
+base:
+  '*':
+    - {{ grains['os'] | lower }}
+    - py
+    - js

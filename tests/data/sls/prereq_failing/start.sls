@@ -1,0 +1,3 @@
+bad: probe.failed
+guard: {probe.nop: [{prereq: [{probe: bad}]}]}
+after: {probe.nop: [{require: [{probe: guard}]}]}

@@ -1,0 +1,3 @@
+#!py
+def run():
+    return {'o': 'probe.nop'}

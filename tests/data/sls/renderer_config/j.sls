@@ -1,0 +1,2 @@
+#!jinja|yaml
+j: {probe.nop: [{text: '{{ 1 + 1 }}'}]}

@@ -1,0 +1,2 @@
+include: [j]
+a: {probe.nop: [{text: '{{ x }}'}]}

@@ -1,0 +1,2 @@
+o1: probe.nop
+o2: mark.nop

@@ -1,0 +1,2 @@
+b1: probe.failed
+b2: probe.nop

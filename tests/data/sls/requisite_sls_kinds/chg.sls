@@ -1,0 +1,2 @@
+c1: probe.changed
+c2: probe.nop

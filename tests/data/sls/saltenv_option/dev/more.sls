@@ -1,0 +1,1 @@
+more: {probe.nop: [{require_in: [{probe: dev_dev}]}]}

@@ -1,0 +1,2 @@
+include: [more]
+dev_{{ saltenv }}: probe.nop

@@ -1,0 +1,2 @@
+include: [two.sub]
+a: probe.nop

@@ -1,0 +1,2 @@
+include: [blank, comment]
+a: {probe.nop: [{require: [{sls: blank}]}]}

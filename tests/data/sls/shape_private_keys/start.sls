@@ -1,0 +1,3 @@
+a:
+  probe.nop: []
+  __comment: whatever

@@ -1,0 +1,5 @@
+base:
+  '*':
+    - one
+    - dev: d
+    - nosuch: x

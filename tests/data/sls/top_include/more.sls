@@ -1,0 +1,2 @@
+base:
+  'm*': [by_list]

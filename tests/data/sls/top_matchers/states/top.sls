@@ -1,0 +1,12 @@
+base:
+  '*': [all]
+  'nomatch': [never]
+  'm1,zz': [{match: list}, by_list]
+  'm[0-9]+': [{match: pcre}, by_pcre]
+  'roles:web': [{match: grain}, by_grain]
+  'os:^Deb': [{match: grain_pcre}, by_grain_pcre]
+  'm* and G@datacenter:rack:7 or z*': [{match: compound}, by_compound]
+  'G@os:Debian and I@role:name:web': [by_default]
+  '192.0.2.10': [{match: ipcidr}, by_ipcidr]
+  'mygroup': [{match: nodegroup}, by_group]
+  'role:name:w*': [{match: pillar}, by_pillar]

@@ -1,0 +1,1 @@
+by_list: probe.nop

@@ -1,0 +1,1 @@
+base_q: probe.nop

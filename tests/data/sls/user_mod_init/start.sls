@@ -1,0 +1,3 @@
+a: counted.run
+b: counted.run
+c: {counted.other: [{require: [{counted: a}]}]}

@@ -1,0 +1,5 @@
+#!yaml
+a:
+  probe.nop:
+    - braces: "{{ not jinja }}"
+    - mode: 0755
