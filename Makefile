@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install check types test bench demo demo-stop clean
+.PHONY: install check types test bench compare demo demo-stop clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -17,7 +17,8 @@ install: $(VENV)/.installed
 
 types: install .types/ctl
 	cd .types && ../$(BIN)/python -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache -p ctl
-	cd bench && ../$(BIN)/python -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache/bench .
+	cd bench && MYPYPATH=../.types ../$(BIN)/python -m mypy --config-file ../pyproject.toml --explicit-package-bases \
+		--cache-dir ../.mypy_cache/bench .
 
 check: install
 	$(BIN)/ruff format --check .
@@ -35,6 +36,10 @@ bench:
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check .
 	rm -rf build
 	.bench/bin/python bench/run.py
+
+# the corpus of state trees through a pip-installed Salt and through ctl: make compare SALT=path/to/venv
+compare: install
+	$(BIN)/python bench/compare.py $(if $(SALT),--salt $(SALT)) $(CASES)
 
 demo: install
 	$(BIN)/python bench/demo.py start

@@ -41,7 +41,7 @@ def run_burst(client: object, burst: int, module: str) -> float:
     def one() -> None:
         # a client of Salt is not for many threads: each thread gets one of its own
         own = client if module.startswith("ctl") else importlib.import_module(module).LocalClient(sys.argv[2])
-        got.append(len(own.cmd("*", "test.ping", timeout=120)))  # type: ignore[attr-defined]
+        got.append(len(own.cmd("*", "test.ping", timeout=120)))  # type: ignore[attr-defined, union-attr, unused-ignore]
 
     threads = [threading.Thread(target=one) for _ in range(burst)]
     for thread in threads:

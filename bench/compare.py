@@ -60,7 +60,13 @@ def ask_salt(python: Path, names: Sequence[str]) -> dict[str, Outcome]:
             quiet = subprocess.DEVNULL
             jobs.append((target, subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, text=True)))
         for _target, job in jobs:
-            _output, complaints = job.communicate(timeout=TIMEOUT_S)
+            try:
+                _output, complaints = job.communicate(timeout=TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                for _target, other in jobs:
+                    other.kill()
+                    other.communicate()
+                raise
             if job.returncode:
                 raise SystemExit(f"Salt's Python ended with {job.returncode}:\n{complaints[-2000:]}")
         return {name: found for target, _job in jobs for name, found in json.loads(target.read_text()).items()}

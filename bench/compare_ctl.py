@@ -59,6 +59,7 @@ def make_context(case: corpus.Case) -> Context:
         "pillar_roots": case.pillar_roots,
         "unknown_arguments": "warn",
         "autoload_dynamic_modules": False,
+        "scratch": str(corpus.SCRATCH),
         **case.config,
     }
     grains = {**corpus.GRAINS, **case.grains}
@@ -93,11 +94,15 @@ def _plugin_grains(case: corpus.Case, grains: Mapping[str, Any]) -> dict[str, An
 
 def outcome(case: corpus.Case) -> dict[str, Any]:
     """Make the calls of one case; each sees a job of its own."""
-    context = make_context(case)
-    found: dict[str, Any] = {"pillar": dict(context.pillar)} if case.pillar_roots else {}
+    with corpus.scratch():
+        return _outcome(case, make_context(case))
+
+
+def _outcome(case: corpus.Case, context: Context) -> dict[str, Any]:
+    found: dict[str, Any] = {"pillar": corpus.comparable("pillar", dict(context.pillar))} if case.pillar_roots else {}
     for part, (name, args, kwargs) in case.calls().items():
         context.scratch.clear()
         with use(context):
-            found[part] = corpus.comparable(part, context.functions[name](*args, **kwargs))
+            found[part] = case.comparable(part, context.functions[name](*args, **kwargs))
     plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return plain

@@ -16,9 +16,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import corpus
-import salt.config
-import salt.loader
-import salt.pillar
+import salt.config  # type: ignore[import-not-found, unused-ignore]
+import salt.loader  # type: ignore[import-not-found, unused-ignore]
+import salt.pillar  # type: ignore[import-not-found, unused-ignore]
 
 TOP = "top.sls"
 
@@ -43,7 +43,7 @@ def base_options(scratch: Path) -> dict[str, Any]:
 
 def options_of(case: corpus.Case, base: dict[str, Any], scratch: Path) -> dict[str, Any]:
     """Make the configuration for one case, with its grains and its pillar."""
-    options = copy.deepcopy(base) | dict(case.config)
+    options = copy.deepcopy(base) | dict(case.config) | {"scratch": str(corpus.SCRATCH)}
     options["cachedir"] = str(scratch / "cache" / case.name)  # listings of trees are kept there
     options["file_roots"] = {env: [*paths] for env, paths in case.file_roots.items()}
     if case.sls:
@@ -74,16 +74,17 @@ def outcome(case: corpus.Case, base: dict[str, Any], scratch: Path) -> dict[str,
     """Make the calls of one case."""
     options = options_of(case, base, scratch)
     functions = salt.loader.minion_mods(options, utils=salt.loader.utils(options))
-    found: dict[str, Any] = {"pillar": options["pillar"]} if case.pillar_roots else {}
+    found: dict[str, Any] = {"pillar": corpus.comparable("pillar", options["pillar"])} if case.pillar_roots else {}
     for part, (name, args, kwargs) in case.calls().items():
-        if name == "state.show_low_sls":
+        if name == "state.show_low_sls" and not kwargs.keys() & {"pillar", "pillarenv"}:
             name, args = "state.show_lowstate", []
         try:
             given = functions[name](*args, **copy.deepcopy(kwargs))
-            found[part] = corpus.comparable(part, given)
+            found[part] = case.comparable(part, given)
         except Exception as error:  # whatever Salt raises is its answer
             found[part] = [f"Salt raised {type(error).__name__}: {error}"]
-    return json.loads(json.dumps(found, default=str))
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return plain
 
 
 def main() -> None:
@@ -92,7 +93,10 @@ def main() -> None:
     scratch = Path(tempfile.mkdtemp(prefix="compare-"))
     try:
         base = base_options(scratch)
-        found = {case.name: outcome(case, base, scratch) for case in corpus.cases(sys.argv[2:])}
+        found = {}
+        for case in corpus.cases(sys.argv[2:]):
+            with corpus.scratch():
+                found[case.name] = outcome(case, base, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     Path(sys.argv[1]).write_text(json.dumps(found, default=str))

@@ -9,14 +9,19 @@ unless a `case.yaml` says otherwise:
     grains: {…}                                 over those that every case has
     sls: [start]                                what state.sls is called with; the highstate where there is a top.sls
     options: {…}                                more arguments of the run (saltenv, pillar, exclude)
+    outcomes: true                              of returns, compare only what came of them, not the words and values
 
 Where `_modules`, `_states`, `_grains` or `_utils` lie in a root of `base`, they are loaded as users' plugins.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +58,8 @@ GRAINS: dict[str, Any] = {
     "roles": ["web", "db"],
     "datacenter": {"name": "ams", "rack": 7},
 }
+# Where the files of a case's states may be made: `opts.scratch` in its templates.
+SCRATCH = Path(tempfile.gettempdir()) / f"compare-states-{os.getpid()}"
 # What of a low chunk, and of a return, is compared.
 LOW_WITHOUT = frozenset(("__source__", "name_order"))
 RETURN_KEYS = ("result", "comment", "changes", "name", "__run_num__", "__state_ran__", "__id__", "__sls__")
@@ -71,12 +78,24 @@ class Case:
     grains: Mapping[str, Any] = field(default_factory=dict)
     sls: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: bool = False
 
     def plugins(self, kind: str) -> list[str]:
         """The folders with users' plugins of a kind (`modules`, `states`, `grains`, `utils`)."""
         shared = [CORPUS / f"_{kind}"]
         own = [Path(root) / f"_{kind}" for root in self.file_roots["base"]]
         return [str(folder) for folder in (*own, *shared) if folder.is_dir()]
+
+    def comparable(self, part: str, found: Any) -> Any:
+        """Reduce what a call gave to what is compared."""
+        data = comparable(part, found)
+        if not self.outcomes or part not in ("run", "test") or is_refusal(data):
+            return data
+        kept = ("result", "name", "__id__", "__state_ran__")
+        return {
+            tag: {key: ret[key] for key in kept if key in ret} | {"changes": sorted(ret["changes"])}
+            for tag, ret in data.items()
+        }
 
     def calls(self) -> dict[str, tuple[str, list[Any], dict[str, Any]]]:
         """For each part that is compared, the function that gives it, with its arguments."""
@@ -110,6 +129,7 @@ def read(folder: Path) -> Case:
         settings.get("grains", {}),
         sls,
         settings.get("options", {}),
+        bool(settings.get("outcomes")),
     )
 
 
@@ -120,18 +140,31 @@ def cases(names: Iterable[str] = ()) -> list[Case]:
     return [read(folder) for folder in folders if not wanted or folder.name in wanted]
 
 
+@contextlib.contextmanager
+def scratch() -> Iterator[str]:
+    """Have an empty directory for the files of a case."""
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    SCRATCH.mkdir()
+    try:
+        yield str(SCRATCH)
+    finally:
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
 def comparable(part: str, found: Any) -> Any:
     """Reduce what a call gave to what is compared; a list of sentences is a refusal, and stays."""
-    data = json.loads(json.dumps(found, default=str))
+    data = json.loads(json.dumps(found, default=str).replace(str(SCRATCH), "/scratch"))
     if isinstance(data, list) and all(isinstance(item, str) for item in data):
         return data
+    if part == "pillar":
+        return {**data, "_errors": True} if "_errors" in data else data
     if part == "low":
         return [{key: _once(value) for key, value in low.items() if key not in LOW_WITHOUT} for low in data]
     return {tag: _shorten(ret) for tag, ret in data.items()}
 
 
 def _once(value: Any) -> Any:
-    """Salt names a state that is required by `require_in` twice where it was given by its bare ID; once says the same."""
+    """Drop repeated references: by `require_in`, Salt names a state twice where it was given by its bare ID."""
     if isinstance(value, list) and value and all(isinstance(item, dict) and len(item) == 1 for item in value):
         return [item for number, item in enumerate(value) if item not in value[:number]]
     return value
@@ -144,7 +177,9 @@ def is_refusal(found: Any) -> bool:
 
 def _shorten(ret: dict[str, Any]) -> dict[str, Any]:
     kept = {key: ret[key] for key in RETURN_KEYS if key in ret}
-    head, trace, _rest = str(kept.get("comment", "")).partition("Traceback")
+    head, trace, _rest = str(kept.get("comment", "")).replace(f"{CORPUS}/", "").partition("Traceback")
+    if isinstance(kept.get("changes"), dict) and "pid" in kept["changes"]:
+        kept["changes"]["pid"] = 0
     if head.startswith(FAILED):  # Salt names them in the order of a set
         head = FAILED + ", ".join(sorted(head.removeprefix(FAILED).split(", ")))
     return {**kept, "comment": head + trace}

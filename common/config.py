@@ -31,6 +31,15 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 MAX_EDITS = 2
 MIB = 1024 * 1024
 C = TypeVar("C", bound="Config")
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "nothing",
+}
 _PATHS = ("pki_dir", "cachedir", "data_dir", "sock_dir", "log_file", "pidfile")
 
 
@@ -51,9 +60,15 @@ class Config:
     cachedir: Path = setting(Path("/var/cache/ctl"), "What can be fetched or computed again.")
     data_dir: Path = setting(Path("/var/lib/ctl"), "What must not be lost: jobs, keys' states, ledgers, outboxes.")
     sock_dir: Path = setting(Path("/run/ctl"), "Where the socket for clients on this machine is.")
-    pidfile: Path | None = setting(None, "Write the daemon's process id to this file.")
+    pidfile: Path | None = setting(
+        None,
+        "Write the daemon's process id to this file; with -d, empty: ctl-master.pid or ctl-minion.pid in sock_dir.",
+    )
     log_level: str = setting("warning", "What goes to the terminal: debug, info, warning, error, critical, quiet.")
-    log_file: Path | None = setting(None, "A file to log to, beside the terminal or the journal.")
+    log_file: Path | None = setting(
+        None,
+        "A file to log to, beside the terminal or the journal; with -d, empty: /var/log/ctl/master or minion.",
+    )
     log_level_logfile: str = setting("", "What goes to the log file; empty: as log_level says.")
     file_roots: dict[str, list[str]] = setting(
         {"base": ["/srv/ctl", "/srv/salt"]},
@@ -338,8 +353,17 @@ def _validated(cls: type[Config], given: Mapping[str, Any], lines: Mapping[str, 
         try:
             values[key] = msgspec.convert(_as_wanted(value, key), types[key], strict=False, dec_hook=_to_path)
         except msgspec.ValidationError as error:
-            raise _mistake(key, f"{str(error)[:1].lower()}{str(error)[1:].replace('`', '')}", lines) from None
+            raise _mistake(key, _in_words(str(error)), lines) from None
     return values
+
+
+def _in_words(problem: str) -> str:
+    """Put what msgspec says of a value (Expected `int`, got `str` - at `$.base`) in words of YAML."""
+    kinds, _, place = problem.replace("`", "").partition(" - at $")
+    for kind, word in _KINDS.items():
+        kinds = re.sub(rf"\b{kind}\b", word, kinds)
+    where = f" (at {place.lstrip('.')})" if place.lstrip(".") else ""
+    return f"{kinds[:1].lower()}{kinds[1:]}{where}"
 
 
 def _types(cls: type[Config]) -> dict[str, Any]:

@@ -213,7 +213,7 @@ class Aead:
         """Encrypt and authenticate `plain` together with `ad`."""
         return self._cipher.encrypt(nonce, plain, ad)
 
-    def open(self, nonce: bytes, sealed: bytes, ad: bytes) -> bytes:
+    def open(self, nonce: bytes, sealed: bytes | memoryview, ad: bytes) -> bytes:
         """Return what was sealed; raise SealError where the bytes, the key, the nonce or `ad` differ."""
         try:
             return self._cipher.decrypt(nonce, sealed, ad)

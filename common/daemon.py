@@ -56,7 +56,7 @@ class Daemon(Generic[C]):
             set_up(config.log_level, config.log_file, config.log_level_logfile)
             return self._run_in_background(config) if options.daemon else self._run(config)
         except (CtlError, OSError) as error:
-            sys.stderr.write(f"{self.program}: {error}\n")
+            sys.stderr.write(f"{self.program}: {sentence(error)}\n")
             return exit_code(error)
 
     def _parser(self) -> argparse.ArgumentParser:
@@ -95,8 +95,8 @@ class Daemon(Generic[C]):
             try:
                 asyncio.run(self._serve(config, started))
             except (CtlError, OSError) as error:
-                log.critical("%s", error)
-                tell(f"{exit_code(error)}{error}".encode())
+                log.critical("%s", sentence(error))
+                tell(f"{exit_code(error)}{sentence(error)}".encode())
                 return exit_code(error)
         return 0
 
@@ -156,6 +156,13 @@ class Daemon(Generic[C]):
 def exit_code(error: Exception) -> int:
     """Return 2 for a mistake in the configuration, 1 for what went wrong otherwise."""
     return 2 if isinstance(error, ConfigError) else 1
+
+
+def sentence(error: Exception) -> str:
+    """Say what went wrong without the number that the system gives it."""
+    if not isinstance(error, OSError) or isinstance(error, CtlError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def become(user: str) -> None:

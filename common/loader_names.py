@@ -67,7 +67,7 @@ def inject(module: ModuleType, context: Context | None) -> None:
         "__pillar__": Proxy(lambda: context.pillar),
         "__opts__": Proxy(lambda: {**context.config, "test": context.test, "id": context.id}),
         "__context__": Proxy(lambda: context.scratch),
-        "__utils__": Proxy(lambda: {}),
+        "__utils__": Utilities(),
         "__proxy__": {},
         "__env__": context.saltenv,
         "__sls__": "",
@@ -75,6 +75,31 @@ def inject(module: ModuleType, context: Context | None) -> None:
         "__instance_id__": "",
     }
     module.__dict__.update(names)
+
+
+class Utilities(Mapping[str, Callable[..., Any]]):
+    """`__utils__`: functions of the files in `_utils`, which plugins can import by their plain names as well."""
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        module, _dot, function = name.partition(".")
+        try:
+            found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+        except (ImportError, AttributeError):
+            raise KeyError(name) from None
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())  # what there is has not been loaded
+
+    def __len__(self) -> int:
+        return 0
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            self[str(name)]
+        except KeyError:
+            return False
+        return True
 
 
 class StatesAsDicts(Mapping[str, Callable[..., dict[str, Any]]]):

@@ -35,6 +35,31 @@ class External(Protocol):
         ...
 
 
+class WatchedMinion(DictMinion):
+    """A minion that notes which grains a top file asks for: they are what the minion says of itself."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self, id: str, grains: Mapping[str, Any], pillar: Mapping[str, Any]) -> None:
+        super().__init__(id, grains, pillar)
+        self.asked: set[str] = set()
+
+    def grain(self, key: str, delimiter: str) -> Any:
+        """Return the grain at `key`, or MISSING."""
+        self.asked.add(key.split(delimiter)[0])
+        return super().grain(key, delimiter)
+
+    def warning(self) -> str:
+        """Say what follows where grains were asked for; nothing where they were not."""
+        names = ", ".join(sorted(self.asked - {"id"}))
+        if not names:
+            return ""
+        return (
+            f"the pillar's top file matches by grains ({names}), which every minion reports itself: "
+            "give secrets by minion id or nodegroup of ids"
+        )
+
+
 class Pillar:
     """Compiles one minion's pillar from the files of `pillar_roots`.
 
@@ -142,7 +167,10 @@ class _Compilation:
             return {}
         top = Top(self.owner.files, self.renderer, self.owner.config, saltenv=only, ordered=True)
         try:
-            matches = top.matches(DictMinion(self.owner.id, self.owner.grains, self.known))
+            minion = WatchedMinion(self.owner.id, self.owner.grains, self.known)
+            matches = top.matches(minion)
+            if warning := minion.warning():
+                log.info("%s", warning)
         except CompileError as error:
             for problem in error.problems:
                 self.fail(problem, problem)

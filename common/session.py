@@ -194,7 +194,7 @@ class MinionSession(_Session):
             if counter <= self._last_reply:
                 raise ReplayError(f"reply {counter} came again, after {self._last_reply}")
             raise LateFrame(f"a reply to request {answered}, which awaits none")
-        plain = self._dn.open(_COUNTER.pack(counter), frame[_LONG.size :], frame[: _LONG.size])
+        plain = self._dn.open(_COUNTER.pack(counter), memoryview(frame)[_LONG.size :], frame[: _LONG.size])
         del self._outstanding[answered]
         self._last_reply = max(self._last_reply, counter)
         self._count(frame)

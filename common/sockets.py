@@ -139,7 +139,8 @@ class _Bound(_Socket):
             self._socket.bind(where)
         except zmq.ZMQError as error:
             self._socket.close(linger=0)
-            raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
+            reason = zmq.strerror(error.errno or 0)
+            raise OSError(error.errno, f"cannot listen on {host} port {port}: {reason}") from error
         endpoint = self._socket.getsockopt(zmq.LAST_ENDPOINT)
         assert isinstance(endpoint, bytes)
         self.port = int(endpoint.rstrip(b"\0").rsplit(b":", 1)[1])

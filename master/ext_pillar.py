@@ -42,7 +42,8 @@ class ExternalPillars:
             try:
                 found = self._call(str(name), given, pillar)
             except CtlError as error:
-                fail(f"the external pillar {name!r} does not work: {error.message}", f"external pillar {name}: {error}")
+                sentence = f"the external pillar {name!r} does not work: {_place(error)}{error.message}"
+                fail(sentence, f"external pillar {name}: {error}")
                 continue
             except Exception as error:  # the boundary around plugin code: it may fail in any way
                 log.debug("the external pillar %s failed", name, exc_info=True)
@@ -61,6 +62,12 @@ class ExternalPillars:
         args, kwargs = _arguments(given)
         args, kwargs = bind(function, [self._around.id, pillar, *args], kwargs, name)
         return function(*args, **kwargs)
+
+
+def _place(error: CtlError) -> str:
+    if not error.path:
+        return ""
+    return f"{error.path}:{error.line}: " if error.line else f"{error.path}: "
 
 
 def _arguments(given: Any) -> tuple[list[Any], dict[str, Any]]:

@@ -128,7 +128,7 @@ class Repository:
         temporary.mkdir(parents=True, mode=0o700)
         try:
             prefix = [f"--prefix={mountpoint}/"] if mountpoint else []
-            self._run("read-tree", *prefix, treeish, env=index)
+            self._run("read-tree", *prefix, treeish, env=index, work_tree=temporary)
             self._run("checkout-index", "--all", "--force", env=index, work_tree=temporary)
             _drop_links_out_of(temporary)
             os.rename(temporary, where)

@@ -49,13 +49,14 @@ def read_remotes(entries: Any, base: str) -> list[PillarRemote]:
     found = []
     for entry in entries if isinstance(entries, list) else [entries]:
         words, options = split_entry(entry, "ext_pillar: git")
-        branch, _, url = words.strip().rpartition(" ")
+        first, space, rest = words.strip().partition(" ")
+        branch, url = (first, rest.strip()) if space else ("", first)
         for key in options:
             if key not in OPTIONS:
                 near = nearest(key, OPTIONS)
                 hint = f"did you mean {near}?" if near else f"known: {', '.join(OPTIONS)}"
                 raise ConfigError(f"ext_pillar: git: {words}: there is no option {key!r}", hint=hint)
-        branch = branch.strip() or base
+        branch = branch or base
         env = str(options.get("env") or ("base" if branch == base else branch))
         found.append(
             PillarRemote(url, branch, env, str(options.get("root") or ""), str(options.get("mountpoint") or ""))

@@ -191,7 +191,10 @@ class Channel:
                 await self._has_session.wait()
         except TimeoutError:
             masters = ", ".join(str(address) for address in self._addresses)
-            raise MasterUnavailable(f"no session with the master {masters} within {timeout:g} s") from None
+            raise MasterUnavailable(
+                f"no session with the master {masters} within {timeout:g} s",
+                hint="does it run there, and has it accepted this minion's key? (ctl-key -L)",
+            ) from None
 
     async def wait_for_master(self, master: bytes) -> None:
         """Wait until there is a session with the master of this fingerprint."""

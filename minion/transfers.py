@@ -19,6 +19,7 @@ from ..common.wire import MAX_CHUNK_BYTES
 from .tasks import Tasks
 
 WINDOW_CHUNKS = 8
+WRITE_CHUNKS = 4
 TIMEOUT_S = 120.0
 
 Ask = Callable[[str, dict[str, Any], float | None], Awaitable[Any]]
@@ -129,7 +130,7 @@ async def _store(chunks: AsyncGenerator[bytes, None], file: int, found: Any) -> 
     try:
         async for data in chunks:
             waiting.append(data)
-            if step is None or step.done() or len(waiting) == WINDOW_CHUNKS:
+            if step is None or step.done() or len(waiting) == WRITE_CHUNKS:
                 if step is not None:
                     await step
                 step = begin()

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from ..common import files
 from ..common.atomic import atomic_write
-from ..common.context import current
+from ..common.context import FileInfo, current
 from ..common.directory import make_directories
 from ..common.errors import CommandExecutionError, FileServerError
 
@@ -59,9 +59,12 @@ def environment_name(saltenv: str) -> str:
     return quote(files.check_relative(saltenv), safe="")
 
 
-def cache_tree_file(path: str, saltenv: str) -> Path | None:
-    """Copy a tree file into the cache, under its own name, and return where; None where there is no such file."""
-    info = current().files.find([path], saltenv)[path]
+def cache_tree_file(path: str, saltenv: str, info: FileInfo | None = None) -> Path | None:
+    """Copy a tree file into the cache, under its own name, and return where; None where there is no such file.
+
+    `info` is what is known of it already.
+    """
+    info = info or current().files.find([path], saltenv)[path]
     if info is None:
         return None
     where = copy_of_tree_file(path, saltenv)

@@ -39,6 +39,12 @@ def ensure_newline(text: str) -> str:
     return text if not text or text.endswith("\n") else f"{text}\n"
 
 
+def newline_of(text: str) -> str:
+    """Return the line ending that a text uses."""
+    end = text.find("\n")
+    return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
+
+
 def split_lines(text: str) -> list[str]:
     """Take a text apart into lines, each with its own end; only a newline ends one (a form feed does not)."""
     return [line for line in _LINE.findall(text) if line]

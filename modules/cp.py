@@ -113,7 +113,9 @@ def get_dir(
     root = Path(destination(_rendered(dest, template).rstrip("/") + "/", ""))
     above = os.path.dirname(relative)
     written = []
-    for name in current().files.list_files(env, relative):
+    names = current().files.list_files(env, relative)
+    current().files.find(names, env)  # all at once: small ones are on their way then
+    for name in names:
         where = tree_files.safe_join(root, os.path.relpath(name, above or "."), follow_symlinks=True)
         written.append(_copy(current().files.fetch(name, env), str(where), True))
     return written
@@ -201,7 +203,8 @@ def cache_dir(
             make_directories(copy_of_tree_file(name, env), mode=0o700)
     names = current().files.list_files(env, relative)
     wanted = [name for name in names if selected(os.path.relpath(name, relative or "."), include_pat, exclude_pat)]
-    cached = [cache_tree_file(name, env) for name in wanted]
+    found = current().files.find(wanted, env)
+    cached = [cache_tree_file(name, env, found[name]) for name in wanted]
     return [str(where) for where in cached if where is not None]
 
 

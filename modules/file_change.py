@@ -6,6 +6,7 @@ A path is walked to by descriptor: nobody who may write to a directory on the wa
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -185,15 +186,28 @@ def remove(path: str) -> bool:
     return True
 
 
-def rmdir(path: str) -> bool:
-    """Remove a directory that is empty.
+def rmdir(path: str, recurse: bool = False, older_than: float | None = None) -> bool | list[str]:
+    """Remove a directory that is empty; with `recurse`, every one below it that is empty, and return which.
+
+    `older_than` spares directories that were changed in the last so many days.
 
     CLI example: `ctl '*' file.rmdir /tmp/foo/`
     """
     path = absolute(path)
-    with doing("remove the directory", path), open_parent(path) as place:
-        os.rmdir(place.name, dir_fd=place.directory)
-    return True
+    newest = None if older_than is None else time.time() - older_than * 86400
+    removed = []
+    for directory, _, _ in os.walk(path, topdown=False) if recurse else [(path, [], [])]:
+        with doing("remove the directory", directory), open_parent(directory) as place:
+            if newest is not None and os.lstat(place.name, dir_fd=place.directory).st_mtime > newest:
+                continue
+            try:
+                os.rmdir(place.name, dir_fd=place.directory)
+            except OSError as error:
+                if not (recurse and error.errno == errno.ENOTEMPTY):
+                    raise
+                continue
+            removed.append(directory)
+    return removed if recurse else bool(removed)
 
 
 def rename(src: str, dst: str) -> bool:

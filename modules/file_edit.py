@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..common import process
 from ..common.atomic import atomic_write
 from ..common.errors import CommandExecutionError
+from ._file_line import LineEdit, NoSuchLine, edit_line
 from ._file_path import absolute, doing, regex_flags
 from ._file_text import append_lines, comment_lines, prepend_lines, replace_block, substitute, unified_diff
 
@@ -178,6 +181,53 @@ def uncomment(path: str, regex: str, char: str = "#", backup: str | bool = ".bak
     CLI example: `ctl '*' file.uncomment /etc/hosts.deny 'ALL: PARANOID'`
     """
     return comment_line(path, regex, char, False, backup)
+
+
+def line(
+    path: str,
+    content: str | None = None,
+    match: str | None = None,
+    mode: str | None = None,
+    location: str | None = None,
+    before: str | None = None,
+    after: str | None = None,
+    show_changes: bool = True,
+    backup: str | bool = False,
+    quiet: bool = False,
+    indent: bool = True,
+) -> bool | str:
+    """Edit one line of a file as the state `file.line` does; return the difference, or whether there is one.
+
+    `mode` is `ensure`, `replace`, `delete` or `insert`. With `quiet`, a file without a line that matches stays.
+
+    CLI example: `ctl '*' file.line /etc/nsswitch.conf 'networks: files dns' after='hosts:.*' mode=ensure`
+    """
+    edit = LineEdit((mode or "").lower(), content or "", match, before, after, location, indent)
+
+    def change(text: str) -> str:
+        try:
+            return edit_line(text, edit)
+        except NoSuchLine:
+            if quiet:
+                return text
+            raise
+
+    return _report(absolute(path), change, backup, False, show_changes)
+
+
+def patch(originalfile: str, patchfile: str, options: str = "", dry_run: bool = False) -> dict[str, Any]:
+    """Apply a patch to a file, or to the files below a directory, with patch(1); return what it said.
+
+    CLI example: `ctl '*' file.patch /opt/file.txt /tmp/file.txt.patch`
+    """
+    original = absolute(originalfile)
+    with doing("read", patchfile):
+        text = Path(absolute(patchfile)).read_bytes()
+    words = ["patch", "--forward", "--batch", "--reject-file=-", *shlex.split(options)]
+    words += ["--dry-run"] if dry_run else []
+    where = f"--directory={original}" if os.path.isdir(original) else original
+    done = process.tool([*words, where], stdin=text, ok=None)
+    return {"pid": done.pid, "retcode": done.retcode, "stdout": done.text.rstrip(), "stderr": done.error_text.rstrip()}
 
 
 def get_diff(file1: str, file2: str) -> str:

@@ -18,6 +18,7 @@ from ..common.errors import CommandExecutionError, FileServerError
 from ..modules._cached import cache_url, copy_of_url
 from ._checksum import Checksum, parse_checksum, search_checksum
 from ._planning import Missing
+from ._sources_ahead import take_ahead
 
 REMOTE_SCHEMES = ("http", "https", "ftp")
 MAX_DIGEST_FILE_BYTES = 1024 * 1024
@@ -126,10 +127,15 @@ def _source(url: str, source_hash: Any) -> Source:
 
 def _tree_files(sources: Iterable[Source]) -> dict[tuple[str, str], FileInfo | None]:
     wanted: dict[str, list[str]] = {}
-    for source in sources:
-        if source.kind == "tree":
-            wanted.setdefault(source.saltenv, []).append(source.path)
     found: dict[tuple[str, str], FileInfo | None] = {}
+    for source in sources:
+        if source.kind != "tree":
+            continue
+        known, info = take_ahead(source.saltenv, source.path)
+        if known:
+            found[source.saltenv, source.path] = info
+        else:
+            wanted.setdefault(source.saltenv, []).append(source.path)
     for saltenv, paths in wanted.items():
         for path, info in current().files.find(paths, saltenv).items():
             found[saltenv, path] = info

@@ -28,12 +28,6 @@ def read_text(path: str) -> str:
         return file.read().decode("utf-8", ERRORS)
 
 
-def newline_of(text: str) -> str:
-    """Return the line ending that a text uses."""
-    end = text.find("\n")
-    return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
-
-
 def compile_pattern(pattern: str, flags: Any = re.MULTILINE) -> re.Pattern[str]:
     """Compile a user's expression, with flags as names or as their number."""
     number = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ._edited import newline_of
+from ..modules._file_text import newline_of
 
 
 def contains(text: str, wanted: str, ignore_whitespace: bool) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..common.errors import CommandExecutionError
-from ..modules._file_text import line_end, split_lines
-from ._edited import newline_of
+from ..modules._file_text import line_end, newline_of, split_lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..common.state.plan import Plan, change
+from ..modules._file_text import newline_of
 from ._content import content_of_bytes
-from ._edited import ERRORS, newline_of, plan_edit, read_text
+from ._edited import ERRORS, plan_edit, read_text
 from ._lines import add_at_end, add_at_start, contains
 from ._managed import Wanted, check_name, plan_file
 from ._planning import planning

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 
-from ..common.errors import CommandExecutionError
 from ..common.state.plan import Plan, same
+from ..modules._file_line import LineEdit, NoSuchLine, edit_line
 from ._attributes import attributes
 from ._content import content_of_bytes
 from ._edited import plan_edit, read_text
-from ._line_edit import LineEdit, edit_line
 from ._managed import Wanted, check_name, plan_file
 from ._planning import Missing, planning
 
 __virtualname__ = "file"
-
-MODES = ("ensure", "replace", "delete", "insert")
 
 
 @planning
@@ -61,19 +58,17 @@ def line(
             - content: GRUB_TIMEOUT=1
     """
     path = check_name(name)
-    if mode is None or mode.lower() not in MODES:
-        raise CommandExecutionError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-    edit = LineEdit(mode.lower(), content or "", match, before, after, location, indent)
+    edit = LineEdit((mode or "").lower(), content or "", match, before, after, location, indent)
     if create and not os.path.lexists(path):
         made = content_of_bytes((edit.content + "\n").encode() if edit.content and mode != "delete" else b"")
         return plan_file(Wanted(path, made, attributes(user, group, file_mode)))
     old = read_text(path)
     try:
         new = edit_line(old, edit)
-    except Missing as error:
+    except NoSuchLine as error:
         if quiet:
             return same(str(error))
-        raise
+        raise Missing(str(error)) from error
     return plan_edit(
         path,
         old,

@@ -7,7 +7,7 @@ import sys
 from types import TracebackType
 from typing import Any, TextIO
 
-from ...common.errors import ConfigError
+from ...common.errors import ConfigError, nearest
 from .. import output
 from ..settings import Settings
 from .options import Options, UsageError
@@ -62,6 +62,11 @@ class Printer:
             sys.stdout.flush()
             print(text, file=sys.stderr, flush=True)
 
+    def warn(self, text: str) -> None:
+        """Print on standard error what nobody may miss, whoever reads the results."""
+        sys.stdout.flush()
+        print(text, file=sys.stderr, flush=True)
+
     def _write(self, text: str) -> None:
         if text:
             print(text, file=self.stream, flush=True)
@@ -75,13 +80,25 @@ def make_style(options: Options, settings: Settings, stream: TextIO) -> output.S
         color=options.force_color or (terminal and not plain),
         terminal=terminal,
         indent=options.out_indent if options.out_indent >= 0 else None,
-        state_output=options.state_output or settings.state_output,
+        state_output=_state_output(options.state_output, settings.state_output),
         state_verbose=_flag(options.state_verbose, settings.state_verbose),
         state_output_diff=options.output_diff or settings.state_output_diff,
         state_output_profile=settings.state_output_profile,
         exclude=settings.state_output_exclude,
         terse=settings.state_output_terse,
     )
+
+
+def _state_output(mode: str, default: str) -> str:
+    if not mode:
+        return default
+    from ..output.highstate import MODES  # most commands show no states
+
+    if mode.lower().removesuffix("_id") not in MODES:
+        close = nearest(mode, MODES)
+        hint = f"did you mean {close}?" if close else f"known: {', '.join(MODES)}, each also with _id"
+        raise UsageError(f"--state-output: there is no mode {mode!r}", hint=hint)
+    return mode
 
 
 def _flag(text: str, default: bool) -> bool:

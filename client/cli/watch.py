@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ...common.errors import MasterUnavailable
 from .. import job
 from . import exits
 from .command import DOCUMENTATION, Command
@@ -39,7 +40,13 @@ class Watcher:
                     self._take(event)
         except KeyboardInterrupt:
             self._finish()
-            self._tell_how_to_go_on()
+            self._tell_how_to_go_on("\nInterrupted")
+            return exits.FAILED
+        except MasterUnavailable as error:
+            if not self.targeted:
+                raise
+            self._finish()
+            self._tell_how_to_go_on(f"ctl: {error}")
             return exits.FAILED
         self._finish()
         return exits.FAILED if self.failed or self.missing else exits.OK
@@ -133,13 +140,13 @@ class Watcher:
             lines.append(f"{label + ':':<16}{len(minions)}{names}")
         return "\n".join([*lines, rule])
 
-    def _tell_how_to_go_on(self) -> None:
+    def _tell_how_to_go_on(self, why: str) -> None:
         if self.jid:
-            self._printer.remark(
-                f"\nInterrupted. The job {self.jid} goes on; look it up with\n  ctl-run jobs.lookup_jid {self.jid}"
+            self._printer.warn(
+                f"{why}. The job {self.jid} goes on; look it up with\n  ctl-run jobs.lookup_jid {self.jid}"
             )
         else:
-            self._printer.remark("\nInterrupted. What was started goes on; see ctl-run jobs.active")
+            self._printer.warn(f"{why}. What was started goes on; see ctl-run jobs.active")
 
     def _progress(self) -> Any:
         if not self._options.progress:

@@ -70,6 +70,8 @@ def _onlyif(context: Context, low: Mapping[str, Any]) -> Verdict:
 
 def _unless(context: Context, low: Mapping[str, Any]) -> Verdict:
     options = _options(context, low)
+    if low["unless"] == []:
+        return Verdict(False, "unless names no condition")
     for entry in _as_list(low["unless"]):
         holds = _holds(context, entry, options, on_error=True)
         if holds is None:

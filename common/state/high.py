@@ -46,6 +46,7 @@ class Assembler:
         self._order = FIRST_ORDER
         self._matches: Mapping[str, Iterable[str]] = {}
         self._stack: list[str] = []
+        self._sources: dict[str, Rendered] = {}
 
     def add(self, matches: Mapping[str, list[str]]) -> High:
         """Render the SLS of each environment (names or globs, from a top file or a caller)."""
@@ -117,10 +118,12 @@ class Assembler:
         reader.excludes(data)
         reader.states(data)
         own = [id_ for id_ in data if not str(id_).startswith("__")]
+        self._sources[f"{saltenv}:{sls}"] = rendered
         for id_ in own:
             self.high.marks.by_id.setdefault(id_, (rendered.path, rendered.marks, saltenv))
         if includes is not None:
-            self._include(includes, data, _From(sls, saltenv, is_package))
+            place = Place(rendered.path, rendered.marks.get(("include",), 0), saltenv)
+            self._include(includes, data, _From(sls, saltenv, is_package, place))
         self._number(data, own)
         return data
 
@@ -137,7 +140,7 @@ class Assembler:
 
     def _include(self, includes: Any, data: HighData, source: _From) -> None:
         if not isinstance(includes, list):
-            self._problem(f"Include Declaration in SLS {source.sls} is not formed as a list")
+            self._problem(at(f"Include Declaration in SLS {source.sls} is not formed as a list", source.place))
             return
         names = [name for name in includes if isinstance(name, str) and not name.startswith(".")]
         self.tree.look_up(names, source.saltenv)
@@ -157,10 +160,11 @@ class Assembler:
     def _missing_include(self, sls: str, saltenv: str, source: _From) -> None:
         near = nearest(sls, self.tree.names(saltenv))
         hint = f" (did you mean '{near}'?)" if near else ""
-        self._problem(
+        problem = (
             f"Specified SLS {sls} in saltenv {saltenv} is not available on the salt master or through a configured "
             f"fileserver{hint}; it is included by {source.sls}"
         )
+        self._problem(at(problem, source.place))
 
     def _resolve(self, entry: Any, source: _From) -> list[tuple[str, str]]:
         """Find what an include names: environment and SLS, several for a glob."""
@@ -168,24 +172,26 @@ class Assembler:
         if isinstance(entry, dict) and len(entry) == 1:
             saltenv, name = next(iter(entry.items()))
         if not isinstance(name, str):
-            self._problem(f"{entry!r} in the include of SLS {source.sls} is no SLS name")
+            self._problem(at(f"{entry!r} in the include of SLS {source.sls} is no SLS name", source.place))
             return []
         if name.startswith("."):
             absolute = source.resolve(name)
             if absolute is None:
-                self._problem(
+                problem = (
                     f"Attempted relative include of '{name}' within SLS '{source.saltenv}:{source.sls}' goes beyond "
                     "top level package"
                 )
+                self._problem(at(problem, source.place))
                 return []
             name = absolute
         if saltenv == "_xenv":
             return self._resolve_anywhere(name, source)
         if not self.tree.has_environment(saltenv):
-            self._problem(
+            problem = (
                 f"Nonexistent saltenv '{saltenv}' found in include of '{name}' within SLS "
                 f"'{source.saltenv}:{source.sls}'"
             )
+            self._problem(at(problem, source.place))
             return []
         return [(saltenv, sls) for sls in self.tree.match(name, saltenv) or [name]]
 
@@ -219,11 +225,15 @@ class Assembler:
             data[id_] = body
 
     def _conflict(self, id_: str, first: Any, second: Any) -> None:
-        where = [f"'{body['__env__']}:{body['__sls__']}'" for body in (first, second) if isinstance(body, dict)]
-        self._problem(
+        where = [f"{body['__env__']}:{body['__sls__']}" for body in (first, second) if isinstance(body, dict)]
+        named = " and SLS ".join(f"'{name}'" for name in where)
+        problem = (
             "Detected conflicting IDs, SLS IDs need to be globally unique.\n    The conflicting ID is "
-            f"'{id_}' and is found in SLS {' and SLS '.join(where)}"
+            f"'{id_}' and is found in SLS {named}"
         )
+        known = [(self._sources[name], name) for name in where if name in self._sources]
+        places = [Place(found.path, found.marks.get((str(id_),), 0), name.split(":")[0]) for found, name in known]
+        self._problem(f"{problem} ({' and '.join(map(str, places))})" if places else problem)
 
     def _drop_repeated_extends(self) -> None:
         if "__extend__" not in self.high.data:
@@ -243,6 +253,7 @@ class _From:
     sls: str
     saltenv: str
     is_package: bool
+    place: Place
 
     def resolve(self, name: str) -> str | None:
         """Make a relative name (`.x`, `..x`) absolute; None where it leads above the top."""

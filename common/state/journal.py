@@ -66,7 +66,11 @@ class Journal:
             self._write([tag, {**ret, **short}], cut=False)
 
     def _write(self, entry: Any, *, cut: bool = True) -> bool:
-        line = json.dumps(entry, default=str, skipkeys=True)
+        try:
+            line = json.dumps(entry, default=str, skipkeys=True)
+        except (ValueError, RecursionError) as error:  # what refers to itself
+            log.debug("a return does not fit into the journal: %s", error)
+            return False
         if cut and len(line) > MAX_LINE_CHARS:
             return False
         if self._fd is not None:

@@ -72,17 +72,27 @@ class Pending:
     def settle(self, tag: str) -> None:
         """Strike out a trigger: it fired, or need not any more."""
         if self._triggers.pop(tag, None) is not None and self._directory is not None:
-            self._path(tag).unlink(missing_ok=True)
+            try:
+                self._path(tag).unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("a trigger that has fired stays on disk: %s", error)
 
     def _path(self, tag: str) -> Path:
         assert self._directory is not None
         return self._directory / f"{hashlib.sha256(tag.encode()).hexdigest()[:32]}.json"
 
     def _read(self) -> list[Trigger]:
-        if self._directory is None or not self._directory.is_dir():
+        if self._directory is None:
+            return []
+        try:
+            paths = [path for path in self._directory.iterdir() if path.suffix == ".json"]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            log.warning("pending triggers cannot be read: %s", error)
             return []
         found = []
-        for path in self._directory.glob("*.json"):
+        for path in paths:
             try:
                 found.append(Trigger(**json.loads(path.read_text(encoding="utf-8"))))
             except (OSError, ValueError, TypeError) as error:

@@ -97,6 +97,17 @@ def _sentence(chunk: Chunk, mistake: str, marks: Marks) -> str:
     return Problem(f"{where}: {chunk.function}: {mistake}, in state '{chunk.id}' of SLS '{chunk.sls}'", place)
 
 
+def unknown(chunks: Iterable[Chunk], states: Mapping[str, Function]) -> list[str]:
+    """Return a sentence for each chunk whose function there is not: worth saying where other problems stop the run."""
+    sentences: dict[str, None] = {}
+    for chunk in chunks:
+        if definition(states, chunk.function) is None:
+            where = str(chunk.place) if chunk.place else chunk.sls
+            why = why_missing(states, chunk.function)
+            sentences[Problem(f"{where}: {why}, in state '{chunk.id}' of SLS '{chunk.sls}'", chunk.place)] = None
+    return list(sentences)
+
+
 def why_missing(states: Mapping[str, Function], name: str) -> str:
     """Say why there is no such state function."""
     try:

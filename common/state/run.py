@@ -84,6 +84,8 @@ class StateRun:
         with collector.paused():
             program, problems = self._compile(high)
             problems += self.preflight(program.chunks, high.marks)
+            if problems:
+                problems += preflight.unknown(program.chunks, self.context.states)
         return Compiled(program, shown(problems, self.context.files))
 
     def lows(self, high: High) -> list[dict[str, Any]]:

@@ -68,6 +68,9 @@ class Runtime:
         self._due = {trigger.tag: trigger.describe() for trigger in self._pending}
         self._watchers = _watchers(program)
         self._journal = Journal(None, "", 0)
+        # Of aggregated states that leave their changes to the first one: whose they are, and the other way.
+        self._leader: dict[str, str] = {}
+        self._led: dict[str, list[str]] = {}
 
     def run(self) -> dict[str, Return]:
         """Run every chunk, then the listeners; return the results."""
@@ -199,6 +202,10 @@ class Runtime:
             return chunk
         low = {**chunk.low, "__agg__": True}
         done = self._hook(low, "mod_aggregate", low, [low, *(mate.chunk.low for mate in mates)], self.results)
+        for mate in mates:
+            if mate.chunk.low.get("__agg__"):
+                self._leader[mate.tag] = chunk.tag
+                self._led.setdefault(chunk.tag, []).append(mate.tag)
         return Chunk(dict(done), chunk.place, chunk.warnings) if isinstance(done, Mapping) else chunk
 
     def _watching(self, low: Mapping[str, Any], node: Node | None) -> dict[str, Any]:
@@ -420,8 +427,9 @@ class Runtime:
         if self.context.test:
             return
         if ret["changes"] and not ret.get("skip_req"):
-            for watcher in self._watchers.get(tag, ()):
-                self._pending.note(watcher, tag, self.context.jid)
+            for changed in (tag, *self._led.get(tag, ())):
+                for watcher in self._watchers.get(changed, ()):
+                    self._pending.note(watcher, changed, self.context.jid)
         if ret["result"] is not False:
             self._pending.settle(tag)
 

@@ -27,8 +27,8 @@ TopData = dict[str, Any]
 class Top:
     """Reads the top files of a tree and matches a minion against them.
 
-    `saltenv` restricts to one environment; with `ordered`, as for pillar, targets may have an `order`. `paths` names the top files that were read; `ignore_missing` holds, for
-    each environment, the SLS that need not exist.
+    `saltenv` restricts to one environment; with `ordered`, as for pillar, targets may have an `order`. `paths` names
+    the top files that were read; `ignore_missing` holds, for each environment, the SLS that need not exist.
     """
 
     def __init__(

@@ -43,6 +43,6 @@ def ext_pillar(minion_id: str, pillar: dict[str, Any], *remotes: Any) -> dict[st
         compiler = Pillar(Roots({env: directories}), options, around.grains, minion_id, around.functions)
         data = compiler.compile(env, env)
         if ERRORS in data:
-            raise PillarError("; ".join(data[ERRORS]))
+            raise PillarError(data[ERRORS])
         found = merged(found, data)
     return found

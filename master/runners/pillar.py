@@ -10,7 +10,7 @@ from typing import Any
 from ...common.config import MasterConfig
 from ...common.context import current
 from ...common.errors import CompileError, PillarError
-from ...common.matchers import DictMinion
+from ...common.pillar import WatchedMinion
 from ...common.plaintext import own_grains
 from ...common.render import Renderer
 from ...common.state.top import Top
@@ -41,6 +41,8 @@ def show_top(
 ) -> dict[str, dict[str, list[str]] | list[str]]:
     """Show the pillar's top data; for one minion, the SLS that it gets from each environment.
 
+    It warns where grains decide: a minion reports them itself, so they are no proof of what it is.
+
     CLI example: `ctl-run pillar.show_top web1`
     """
     config = MasterConfig.from_mapping(current().config)
@@ -51,11 +53,15 @@ def show_top(
     top = Top(files, renderer, options, saltenv=pillarenv or saltenv)
     try:
         if minion is not None:
-            return dict(top.matches(DictMinion(minion, grains, {})))
+            watched = WatchedMinion(minion, grains, {})
+            found = dict(top.matches(watched))
+            if warning := watched.warning():
+                master().progress(warning)
+            return found
         merged = top.merged()
         return {env: {str(target): items for target, items in targets.items()} for env, targets in merged.items()}
     except CompileError as error:
-        raise PillarError("; ".join(error.problems)) from error
+        raise PillarError(error.problems) from error
 
 
 def _grains(minion: str, over: dict[str, Any]) -> dict[str, Any]:

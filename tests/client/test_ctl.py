@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ctl.client.cli import ctl
+from ctl.client.cli import ctl, program
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -178,6 +178,7 @@ USAGE = [
     (["*", "test.ping", "--async", "-b", "1"], "do not go together"),
     (["*", "test.ping", "--failhard"], "--failhard is for batches"),
     (["*", "test.ping", "--state-verbose", "maybe"], "takes true or false"),
+    (["*", "test.ping", "--state-output", "tarse_id"], "did you mean terse?"),
     (["*", "test.ping", "--wait", "--no-queue"], "do not go together"),
     (["*", "test.ping", "--zzzz"], "--help lists the options"),
 ]
@@ -190,6 +191,16 @@ def test_usage_errors_are_exit_code_2_and_say_what_is_wrong(run: Run, words: Seq
     assert sentence in err
     assert err.startswith("ctl: ")
     assert err.count("\n") == 1
+
+
+def test_an_error_of_the_system_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(words: list[str]) -> int:
+        raise PermissionError(13, "Permission denied", "/etc/ctl")
+
+    assert program.run("ctl-call", work, ["test.ping"]) == 2
+    assert capsys.readouterr().err == "ctl-call: /etc/ctl: Permission denied\n"
+    with pytest.raises(PermissionError):
+        program.run("ctl-call", work, ["--hard-crash"])
 
 
 def test_no_master_is_exit_code_2(run: Run, tmp_path: Path) -> None:
@@ -344,6 +355,18 @@ def test_ctrl_c_says_how_to_look_the_job_up(master: Any) -> None:
     assert process.returncode == 1
     assert out == ""
     assert "The job 20240101000000000001 goes on" in err
+    assert "ctl-run jobs.lookup_jid 20240101000000000001" in err
+
+
+def test_a_master_that_ends_meanwhile_leaves_the_jid(master: Any) -> None:
+    master.functions["test.each"] = lambda: {"web1": master.reply(1), "web2": master.reply(2, never=True)}
+    with _spawn(master, "*", "test.each", "--out", "json") as process:
+        assert process.stdout is not None
+        assert "".join(process.stdout.readline() for _ in range(3)) == '{\n    "web1": 1\n}\n'
+        master.close()
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (1, "")
+    assert "closed the connection" in err
     assert "ctl-run jobs.lookup_jid 20240101000000000001" in err
 
 

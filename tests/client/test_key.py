@@ -183,6 +183,7 @@ def test_public_keys(site: Site, call: Run) -> None:
 
 
 def test_keys_are_made_and_accepted_before_their_minion_comes(site: Site, call: Run, tmp_path: Path) -> None:
+    tmp_path = tmp_path / "made" / "here"
     code, out, _ = call("--gen-keys", "web9", "--gen-keys-dir", str(tmp_path))
     assert code == 0
     identity = crypto.IdentityKey.load(tmp_path / "web9.pem")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ctl.common.atomic import atomic_write
+from ctl.common.atomic import atomic_write, move_into_place
 from ctl.common.directory import open_directory, open_parent
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to act as two users")
@@ -209,3 +210,42 @@ def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
     finally:
         stop.set()
         writer.join()
+
+
+def test_a_file_is_moved_with_the_mode_of_what_it_replaces(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for content, mode, given, expected in (
+        (b"1", None, None, None),
+        (b"2", 0o604, None, 0o604),
+        (b"3", 0o600, 0o711, 0o711),
+    ):
+        source.write_bytes(content)
+        if mode is not None:
+            target.chmod(mode)
+        move_into_place(source, target, mode=given)
+        assert target.read_bytes() == content
+        assert not source.exists()
+        if expected is not None:
+            assert target.stat().st_mode & 0o777 == expected
+
+
+def test_a_file_is_copied_to_another_file_system(tmp_path: Path) -> None:
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is one file system only")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        source = Path(other, "source")
+        source.write_bytes(b"content" * 1000)
+        move_into_place(source, tmp_path / "target", mode=0o640)
+        assert not source.exists()
+    assert (tmp_path / "target").read_bytes() == b"content" * 1000
+    assert (tmp_path / "target").stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path) == ["target"]
+
+
+def test_what_cannot_be_moved_leaves_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(OSError):
+        move_into_place(source, tmp_path / "directory")
+    assert os.listdir(tmp_path) == ["directory"]

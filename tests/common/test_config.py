@@ -29,7 +29,7 @@ def test_paths_follow_root_dir(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("id: a\nmastr: x\n", ["minion:2", "mastr", "did you mean master?"]),
-        ("id: a\nmaster_port: abc\n", ["minion:2", "master_port", "int"]),
+        ("id: a\nmaster_port: abc\n", ["minion:2", "master_port", "whole number"]),
         ("id: a\nmaster_port: 70000\n", ["minion:2", "70000"]),
         ("id: [\n", ["minion:2", "YAML"]),
         ("id: a\nid: b\n", ["minion:2", "twice"]),

@@ -196,3 +196,35 @@ def test_the_fingerprint_follows_the_tree(roots: Roots, tree: Path) -> None:
     (tree / "two" / "new").write_text("xy")
     assert roots.tree_fingerprint("base") != second
     assert roots.tree_fingerprint("dev") != first
+
+
+def test_a_symlink_may_lead_into_another_root_of_its_environment(tree: Path) -> None:
+    (tree / "one" / "shared").symlink_to(tree / "two")
+    (tree / "two" / "file").write_text("two")
+    (tree / "dev" / "file").write_text("dev")
+    (tree / "one" / "dev").symlink_to(tree / "dev")
+    both = Roots({"base": [tree / "one", tree / "two"], "dev": [tree / "dev"]})
+    assert both.fetch("shared/file", "base").read_text() == "two"
+    assert "shared/file" in both.list_files("base")
+    assert both.find(["dev/file"], "base") == {"dev/file": None}
+    assert "dev/file" not in both.list_files("base")
+    assert Roots({"base": [tree / "one"]}).find(["shared/file"], "base") == {"shared/file": None}
+
+
+def test_a_root_that_is_a_symlink_is_a_root(tree: Path) -> None:
+    (tree / "alias").symlink_to(tree / "one")
+    assert Roots({"base": [tree / "alias"]}).fetch("top.sls", "base").exists()
+
+
+def test_other_directories_can_take_over(tree: Path) -> None:
+    roots = Roots({"base": [tree / "one"]})
+    assert "top.sls" in roots.list_files("base")
+    roots.use({"new": [tree / "one"]})
+    assert roots.environments() == ["new"]
+    assert "top.sls" in roots.list_files("new")
+    with pytest.raises(FileServerError, match="no such environment"):
+        roots.list_files("base")
+    found = roots.look_up("top.sls", "new")
+    assert found is not None
+    assert found[0] == str(tree / "one" / "top.sls")
+    assert roots.look_up("no", "new") is None

@@ -58,7 +58,7 @@ def test_a_source_that_fails_is_named_and_blocks(rendered: Render) -> None:
     first, second, third = found["_errors"]
     assert "'cmd_json'" in first
     assert "exit code 1" in first
-    assert "cmd_json" in second
+    assert "'cmd_jsn'" in second
     assert "'cmd_yaml' gave a str" in third
 
 

@@ -160,3 +160,13 @@ def test_problems_of_another_environment_show_its_lines(minion: Any, tmp_path: A
 def test_sls_text_has_no_lines_to_show(minion: Any) -> None:
     (problem,) = minion.call("state.template_str", "x: {file.managed: [{soruce: y}]}")
     assert problem.startswith("template:1: file.managed: unknown argument 'soruce'")
+
+
+def test_unknown_functions_are_named_beside_what_stops_the_run(minion: Any) -> None:
+    minion.write(main="/etc/a:\n  file.manged: []\n/etc/b:\n  file.managed:\n    - maekdirs: True\n")
+    found = [problem.split("\n")[0] for problem in minion.call("state.sls", "main")]
+    assert found[0].startswith("main.sls:5: file.managed: unknown argument 'maekdirs'")
+    assert found[1].startswith("main.sls:2: 'file.manged' is not available")
+    assert "in state '/etc/a' of SLS 'main'" in found[1]
+    minion.write(main="/etc/a:\n  file.manged: []\n/etc/b:\n  file.managed: []\n")
+    assert [state["result"] for state in minion.call("state.sls", "main").values()] == [False, True]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ctl.common.errors import CommandExecutionError
+from ctl.common.state.low import LOWSTATE
 from ctl.states._checksum import Checksum, parse_checksum, search_checksum
 
 MD5, SHA1, SHA256 = "d" * 32, "a" * 40, "b" * 64
@@ -122,3 +123,74 @@ def test_a_source_hash_that_is_nothing_is_named(machine: Any) -> None:
     (machine.root / "s").write_text("")
     given = {"name": str(machine.root / "a"), "source": str(machine.root / "s")}
     assert "neither a digest nor a file" in machine.run("file.managed", source_hash="hello", **given).comment
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])
+@pytest.mark.parametrize("form", ["{digest}", "{name}={digest}", "{name}:{digest}", "{url}.{name}", "/file", "salt"])
+def test_every_form_of_a_source_hash(machine: Any, web: tuple[str, list[str]], algorithm: str, form: str) -> None:
+    url, _asked = web
+    machine.source("app.conf", "hello\n")
+    digest = hashlib.new(algorithm, b"hello\n").hexdigest()
+    machine.source(f"app.conf.{algorithm}", f"{digest}  app.conf\n")
+    written = form.format(digest=digest, name=algorithm, url=f"{url}/app.conf")
+    written = {"/file": str(machine.tree / f"app.conf.{algorithm}"), "salt": f"salt://app.conf.{algorithm}"}.get(
+        form, written
+    )
+    path = machine.root / "a"
+    machine.settle("file.managed", name=str(path), source=f"{url}/app.conf", source_hash=written)
+    assert path.read_text() == "hello\n"
+
+
+def test_a_list_of_sources_takes_the_first_with_its_own_hash(machine: Any, web: tuple[str, list[str]]) -> None:
+    url, _asked = web
+    machine.source("app.conf", "hello\n")
+    digest = hashlib.sha256(b"hello\n").hexdigest()
+    given = {"name": str(machine.root / "a"), "source": ["salt://none", {f"{url}/app.conf": f"sha256={digest}"}]}
+    machine.settle("file.managed", **given)
+    assert (machine.root / "a").read_text() == "hello\n"
+
+
+def test_a_download_is_kept_and_used_again(machine: Any, web: tuple[str, list[str]]) -> None:
+    url, asked = web
+    machine.source("app.conf", "hello\n")
+    digest = hashlib.md5(b"hello\n").hexdigest()
+    machine.settle("file.cached", name=f"{url}/app.conf", source_hash=digest)
+    machine.settle("file.managed", name=str(machine.root / "a"), source=f"{url}/app.conf", source_hash=digest)
+    assert asked == ["/app.conf"]
+    machine.settle("file.not_cached", name=f"{url}/app.conf")
+    assert "needs a source_hash" in machine.run("file.cached", name=f"{url}/app.conf").comment
+    wrong = machine.run("file.cached", name=f"{url}/app.conf", source_hash="0" * 64)
+    assert "is not 000" in wrong.comment
+    assert (
+        machine.run("file.managed", name=str(machine.root / "b"), source=f"{url}/none", use_etag=True).result is False
+    )
+
+
+class RemoteRoots:
+    """A master's file server as a minion sees it: every look-up is a request."""
+
+    def __init__(self, roots: Any) -> None:
+        self._roots = roots
+        self.requests: list[list[str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._roots, name)
+
+    def find(self, paths: Any, saltenv: str) -> Any:
+        self.requests.append(list(paths))
+        return self._roots.find(paths, saltenv)
+
+
+def test_a_run_asks_once_for_all_its_sources(machine: Any) -> None:
+    names = [f"f{number}" for number in range(20)]
+    urls = [machine.source(name, f"{name}\n") for name in names]
+    machine.context.files = remote = RemoteRoots(machine.context.files)
+    low = {"state": "file", "fun": "managed", "__env__": "base"}
+    bad = [{**low, "source": "salt://../x"}, {**low, "source": "salt://x?saltenv=none"}]
+    machine.context.scratch[LOWSTATE] = [*bad, *({**low, "source": url} for url in urls)]
+    for name, url in zip(names, urls, strict=True):
+        assert machine.run("file.managed", name=str(machine.root / name), source=url).result is True
+    assert remote.requests == [names]
+    machine.source("f0", "changed\n")
+    machine.run("file.managed", name=str(machine.root / "f0"), source=urls[0])
+    assert (machine.root / "f0").read_text() == "changed\n"

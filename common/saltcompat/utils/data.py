@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...data import lookup
+from .stringutils import to_num
 
 
 def traverse_dict(data: Mapping[str, Any], key: str, default: Any = None, delimiter: str = ":") -> Any:
@@ -18,10 +19,11 @@ traverse_dict_and_list = traverse_dict
 
 
 def is_true(value: Any = None) -> bool:
-    """Whether a value means yes: a number above zero, or the words true, yes, on."""
-    if isinstance(value, str):
-        return value.lower() in ("true", "yes", "on", "1")
-    return bool(value)
+    """Whether a value means yes: a number above zero, the text of one, or the word true."""
+    number = to_num(value) if isinstance(value, str) else value
+    if isinstance(number, int | float):
+        return number > 0
+    return number.lower() == "true" if isinstance(number, str) else bool(number)
 
 
 def repack_dictlist(data: list[Any]) -> dict[str, Any]:

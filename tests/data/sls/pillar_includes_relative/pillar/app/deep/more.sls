@@ -1,2 +1,1 @@
-include: [..config]
 more: 1

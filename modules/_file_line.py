@@ -6,9 +6,13 @@ import re
 from dataclasses import dataclass
 
 from ..common.errors import CommandExecutionError
-from ..modules._file_text import line_end, split_lines
-from ._edited import newline_of
-from ._planning import Missing
+from ._file_text import line_end, newline_of, split_lines
+
+MODES = ("ensure", "replace", "delete", "insert")
+
+
+class NoSuchLine(CommandExecutionError):
+    """The text has no line that matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +27,13 @@ class LineEdit:
     location: str | None = None
     indent: bool = True
 
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise CommandExecutionError(f"mode must be one of {', '.join(MODES)}, not {self.mode!r}")
+
 
 def edit_line(text: str, edit: LineEdit) -> str:
-    """Return the text after the edit; raises `Missing` where nothing in it matches."""
+    """Return the text after the edit; raises `NoSuchLine` where nothing in it matches."""
     newline = newline_of(text)
     given = split_lines(text)
     lines = [line.removesuffix(line_end(line)) for line in given]
@@ -52,7 +60,7 @@ def _positions(lines: list[str], wanted: str) -> list[int]:
 def _one(lines: list[str], wanted: str) -> int:
     found = _positions(lines, wanted)
     if not found:
-        raise Missing(f"no line matches {wanted!r}")
+        raise NoSuchLine(f"no line matches {wanted!r}")
     return found[0]
 
 
@@ -68,7 +76,7 @@ def _replace(lines: list[str], edit: LineEdit) -> list[str]:
     if not found:
         if edit.content in lines:
             return lines
-        raise Missing(f"no line matches {wanted!r}")
+        raise NoSuchLine(f"no line matches {wanted!r}")
     return [_indented(edit.content, line, edit.indent) if i in found else line for i, line in enumerate(lines)]
 
 

@@ -1,0 +1,3 @@
+plain:
+  test.nop:
+    - name: again

@@ -1,0 +1,2 @@
+include: [..config]
+more: 1

@@ -1,0 +1,1 @@
+base: {'*': [app.deep.more]}

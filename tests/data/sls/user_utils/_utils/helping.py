@@ -1,0 +1,5 @@
+"""A helper of a user."""
+
+
+def double(number):
+    return 2 * number

@@ -1,0 +1,1 @@
+a: {probe.nop: [{helped: {{ salt['asks.help']() }}}]}
