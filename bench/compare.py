@@ -42,7 +42,7 @@ def deliberate() -> dict[str, dict[str, str]]:
 
 def salt_python(venv: str | None) -> Path | None:
     """Find the Python of an installed Salt: the one asked for, $SALT, or /opt/salt."""
-    for root in (venv, os.environ.get("SALT"), "/opt/salt"):
+    for root in [venv] if venv else [os.environ.get("SALT"), "/opt/salt"]:
         if root and (Path(root) / "bin" / "salt-call").exists():
             return (Path(root) / "bin" / "python").absolute()
     return None
@@ -169,7 +169,8 @@ def main() -> int:
     arguments = parser.parse_args()
     python = salt_python(arguments.salt)
     if python is None:
-        print("skipped: Salt is not installed (say where with SALT=path/to/venv)")
+        where = f"in {arguments.salt}" if arguments.salt else "(SALT=path/to/venv says where)"
+        print(f"skipped: Salt is not installed {where}")
         return 0
     cases = corpus.cases(arguments.cases)
     salt = ask_salt(python, [case.name for case in cases])

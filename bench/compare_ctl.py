@@ -60,6 +60,7 @@ def make_context(case: corpus.Case) -> Context:
         "unknown_arguments": "warn",
         "autoload_dynamic_modules": False,
         "scratch": str(corpus.SCRATCH),
+        "cachedir": str(corpus.SCRATCH / ".cache"),
         **case.config,
     }
     grains = {**corpus.GRAINS, **case.grains}

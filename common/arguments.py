@@ -181,13 +181,17 @@ def usage(function: Callable[..., Any], name: str) -> str:
 def take_keywords(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Read texts such as `test=True` among positional arguments as the keywords that a function has: Salt's way."""
+    """Read texts such as `test=True` among positional arguments as the keywords that a function has: Salt's way.
+
+    A function that takes any words (`file.append`) gets them as they are, but for the keywords that it names.
+    """
     shape = _shape(function)
+    any_key = shape.takes_any and not shape.takes_more
     positional: list[Any] = []
     named = dict(kwargs)
     for value in args:
         found = _KEYWORD.fullmatch(value) if isinstance(value, str) else None
-        if found and found[1] not in named and (shape.takes_any or found[1] in shape.named):
+        if found and found[1] not in named and (any_key or found[1] in shape.named):
             named[found[1]] = parse_value(found[2])
         else:
             positional.append(value)

@@ -49,6 +49,8 @@ class Daemon(Generic[C]):
         """Run the program; return its exit code."""
         options = self._parser().parse_args(argv)
         try:
+            if options.config_dir is not None and not options.config_dir.is_dir():
+                raise ConfigError(f"-c: there is no directory {options.config_dir}")
             config = _with_paths(self.load(options.config_dir, _overrides(options)), options)
             become(config.user)
             if options.daemon:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..common.config import MasterConfig
-from ..common.errors import RequestRefused
+from ..common.errors import CtlError, RequestRefused
 from ..common.files import Roots
 from ..common.log import Limiter
 from ..common.wire import MAX_CHUNK_BYTES
@@ -72,8 +72,11 @@ class FileServer:
         return problems
 
     def _fetch(self) -> list[str]:
-        problems = self._git.update()[1] if self._git else []
-        return problems + update_pillars(self._config)
+        try:
+            problems = self._git.update()[1] if self._git else []
+            return problems + update_pillars(self._config)
+        except (CtlError, OSError) as error:
+            return [f"git repositories cannot be fetched: {error}"]
 
     def forget_listings(self) -> None:
         """Read the tree anew at the next listing."""

@@ -73,6 +73,8 @@ class Repository:
         allowed = [word for name in protocols for word in ("-c", f"protocol.{name}.allow=always")]
         self._options = ["-c", "protocol.allow=never", *allowed, "-c", "core.hooksPath=/dev/null"]
         self._options += ["-c", "gc.autoDetach=false", "-c", "core.fsmonitor=false"]
+        # a worker process may not map much at once
+        self._options += ["-c", "core.packedGitWindowSize=32m", "-c", "core.packedGitLimit=256m"]
 
     @property
     def fetched_at(self) -> float:

@@ -68,17 +68,20 @@ def cache_tree_file(path: str, saltenv: str, info: FileInfo | None = None) -> Pa
     if info is None:
         return None
     where = copy_of_tree_file(path, saltenv)
-    if _has_digest(where, info.digest):
+    if has_digest(where, info):
         return where
     make_directories(where.parent, mode=0o700)
     atomic_write(where, chunks_of(current().files.fetch(path, saltenv)), mode=info.mode & 0o755 | 0o400)
     return where
 
 
-def _has_digest(path: Path, digest: str) -> bool:
+def has_digest(path: str | Path, info: FileInfo) -> bool:
+    """Say whether a file here has the content that a file of the tree has."""
     try:
         with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+            if os.fstat(file.fileno()).st_size != info.size:
+                return False
+            return hashlib.file_digest(file, "sha256").hexdigest() == info.digest
     except OSError:
         return False
 

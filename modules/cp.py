@@ -13,7 +13,7 @@ from typing import Any
 
 from ..common import files as tree_files
 from ..common.atomic import atomic_write, move_into_place
-from ..common.context import FileTransfers, LargeFiles, current
+from ..common.context import FileInfo, FileTransfers, LargeFiles, current
 from ..common.directory import make_directories
 from ..common.errors import CommandExecutionError
 from ..common.state.tree import Tree
@@ -28,6 +28,7 @@ from ._cached import (
     download,
     environment_name,
     fetch_tree_file,
+    has_digest,
     split_source,
     tree_directory,
 )
@@ -58,7 +59,10 @@ def get_file(
         return str(get_url(path, dest, saltenv, makedirs) or "")
     relative, env = split_source(path, saltenv)
     where = destination(dest, os.path.basename(relative))
-    taken = _taken(relative, env, where)
+    large = _large(relative, env)
+    if large is not None and has_digest(where, large):
+        return where
+    taken = _take(relative, env) if large else None
     if taken is not None:
         return _move(taken, where, makedirs)
     source = fetch_tree_file(relative, env)
@@ -403,15 +407,17 @@ def _rendered(text: str, template: str | None) -> str:
     return job_renderer().template(text, path="path", saltenv=current().saltenv, context={}, engine=template)
 
 
-def _taken(path: str, saltenv: str, where: str) -> Path | None:
-    """Fetch a large file past the cache; None where it is small, cached, not there, or at its place already."""
+def _large(path: str, saltenv: str) -> FileInfo | None:
+    """Describe a file of the tree that is too large to be kept twice without need; None where it is not."""
+    if not isinstance(current().files, LargeFiles):
+        return None
+    info = current().files.find([path], saltenv)[path]
+    return info if info is not None and info.size >= _LARGE_BYTES else None
+
+
+def _take(path: str, saltenv: str) -> Path | None:
     source = current().files
-    if not isinstance(source, LargeFiles):
-        return None
-    info = source.find([path], saltenv)[path]
-    if info is None or info.size < _LARGE_BYTES or (os.path.isfile(where) and os.path.getsize(where) == info.size):
-        return None
-    return source.take(path, saltenv)
+    return source.take(path, saltenv) if isinstance(source, LargeFiles) else None
 
 
 def _move(source: Path, where: str, makedirs: bool) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..common.directory import open_parent
 from ..common.errors import CommandExecutionError
@@ -101,7 +100,7 @@ def tidied(
         /var/backups:
           file.tidied:
             - age: 30
-            - matches: ['.*\\\\.gz']
+            - matches: ['.*\\.gz']
             - time_comparison: mtime
     """
     path = check_name(name)
@@ -260,8 +259,12 @@ def retention_schedule(
 
 
 def _zone(name: str | None) -> tzinfo:
+    if not name:
+        return UTC
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # only a schedule with a time zone needs it
+
     try:
-        return ZoneInfo(name) if name else UTC
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
         raise CommandExecutionError(f"there is no time zone {name!r}") from None
 

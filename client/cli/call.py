@@ -57,7 +57,8 @@ def _work(words: list[str]) -> int:
 
     options = read(words, CallOptions(), _make_parser)
     fun, arguments = _choose(options)
-    config = load_minion(Path(options.config_dir) if options.config_dir else None, _overrides(options))
+    directory = options.directory()
+    config = load_minion(Path(directory) if directory else None, _overrides(options))
     _set_up_log(options, config)
     with Printer(options, settings.from_mapping(config.config_dir / "minion", config.raw)) as printer:
         found = _call(options, config, fun, arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -42,7 +43,13 @@ class Options:
 
     def settings(self) -> Settings:
         """Read the client's settings from where the options say."""
-        return load(self.config_dir if self.config_dir is not None else DEFAULT_PATH)
+        return load(self.directory() or DEFAULT_PATH)
+
+    def directory(self) -> str | None:
+        """Return what -c names, if it is given; raises `UsageError` where there is no such place."""
+        if self.config_dir is not None and not os.path.exists(self.config_dir):
+            raise UsageError(f"-c: there is no directory {self.config_dir}")
+        return self.config_dir
 
 
 def read(argv: Sequence[str], into: N, make_parser: Callable[[], Parser]) -> N:

@@ -244,6 +244,8 @@ class Runtime:
             ret = self._ahead.get(tag) if kind == "prereq" else self._result(tag)
             if ret is not None:
                 found.setdefault(kind, []).append(ret)
+            if tag in self._leader and status.base(kind) in ("watch", "onchanges"):
+                found.setdefault(kind, []).append(self.results[self._leader[tag]])
         return status.decide(found)
 
     def _failed_requisites(self, node: Node) -> str:
@@ -509,8 +511,8 @@ class Runtime:
             self._store(listener, ret)
 
     def _was_changed(self, chunk: Chunk) -> bool:
-        ret = self.results.get(chunk.tag)
-        return ret is not None and (bool(ret["changes"]) or (self.context.test and ret["result"] is None))
+        returns = [self.results.get(tag) for tag in (chunk.tag, self._leader.get(chunk.tag, ""))]
+        return any(ret["changes"] or (self.context.test and ret["result"] is None) for ret in returns if ret)
 
 
 _REFUSED = "Failed to meet global state conditions. State not called."

@@ -40,7 +40,7 @@ class Tree:
         """Return the path of the file of an SLS, or None where there is none."""
         if (saltenv, sls) not in self._paths:
             self.look_up([sls], saltenv)
-        return self._paths[saltenv, sls]
+        return self._paths.get((saltenv, sls))  # a glob that matched nothing is never looked up
 
     def look_up(self, names: Iterable[str], saltenv: str) -> None:
         """Find the files of many SLS at once, to be asked for by `locate`."""

@@ -36,9 +36,7 @@ def show_pillar(
     return data
 
 
-def show_top(
-    minion: str | None = None, saltenv: str | None = None, pillarenv: str | None = None
-) -> dict[str, dict[str, list[str]] | list[str]]:
+def show_top(minion: str | None = None, saltenv: str | None = None, pillarenv: str | None = None) -> dict[str, Any]:
     """Show the pillar's top data; for one minion, the SLS that it gets from each environment.
 
     It warns where grains decide: a minion reports them itself, so they are no proof of what it is.
@@ -54,7 +52,7 @@ def show_top(
     try:
         if minion is not None:
             watched = WatchedMinion(minion, grains, {})
-            found = dict(top.matches(watched))
+            found: dict[str, Any] = dict(top.matches(watched))
             if warning := watched.warning():
                 master().progress(warning)
             return found

@@ -181,6 +181,7 @@ USAGE = [
     (["*", "test.ping", "--state-output", "tarse_id"], "did you mean terse?"),
     (["*", "test.ping", "--wait", "--no-queue"], "do not go together"),
     (["*", "test.ping", "--zzzz"], "--help lists the options"),
+    (["*", "test.ping", "-c", "/no/such/place"], "there is no directory /no/such/place"),
 ]
 
 

@@ -69,7 +69,8 @@ def test_a_command_stays_the_text_that_it_is(words: list[str], args: list[Any], 
 def test_texts_that_name_a_parameter_are_keywords() -> None:
     taken = arguments.take_keywords(example, ["count=3", "other=1", "user=[a]", 7], {"mode": "0644"})
     assert taken == (["other=1", 7], {"count": 3, "user": ["a"], "mode": "0644"})
-    assert arguments.take_keywords(anything, ["other=yes", "1=2"], {}) == (["1=2"], {"other": True})
+    assert arguments.take_keywords(open_ended, ["other=yes", "1=2"], {}) == (["1=2"], {"other": True})
+    assert arguments.take_keywords(anything, ["other=yes"], {}) == (["other=yes"], {})
     assert arguments.take_keywords(example, ["count=3"], {"count": 4}) == (["count=3"], {"count": 4})
 
 
@@ -79,6 +80,10 @@ def test_a_mistake_shows_how_the_function_is_called() -> None:
     assert arguments.usage(anything, "anything") == "anything(*args, **kwargs)"
     assert len(arguments.usage(crowded, "crowded")) < 120
     assert arguments.usage(crowded, "crowded").endswith(", ...)")
+
+
+def open_ended(first: Any = None, **kwargs: Any) -> None:
+    """Takes any keyword."""
 
 
 def anything(*args: Any, **kwargs: Any) -> None:

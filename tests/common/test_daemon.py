@@ -69,6 +69,8 @@ def test_what_prevents_it_is_said_before_it_goes_to_the_background(run: Run, tmp
     assert done.returncode == 2
     assert done.stderr.startswith("ctl-minion: log_file: ")
     assert done.stderr.count("\n") == 1
+    done = run("-c", str(tmp_path / "nowhere"))
+    assert (done.returncode, done.stderr) == (2, f"ctl-minion: -c: there is no directory {tmp_path}/nowhere\n")
     done = run("-d", "--pid-file", str(tmp_path / "file/pid"))
     assert done.returncode == 2
     assert "pidfile: " in done.stderr

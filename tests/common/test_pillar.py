@@ -202,3 +202,14 @@ def test_explain_names_the_file_and_line_of_a_value(tree: PillarTree) -> None:
     assert explain("a:c:d")["from"] == "one.sls:3"
     assert explain("far:off:x:y:z")["from"] == "two/deep.sls:2"
     assert explain("no:such")["from"].startswith("nowhere")
+
+
+def test_a_top_file_that_matches_by_grains_is_pointed_out(tree: PillarTree, caplog: pytest.LogCaptureFixture) -> None:
+    tree.write("a.sls", "x: 1\n")
+    with caplog.at_level("INFO"):
+        tree.top("a")
+        assert tree.pillar() == {"x": 1}
+        assert "reports itself" not in caplog.text
+        tree.write("top.sls", "base:\n  'G@role:web':\n    - a\n")
+        assert tree.pillar() == {"x": 1}
+        assert "(role), which every minion reports itself" in caplog.text

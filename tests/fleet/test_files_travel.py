@@ -108,6 +108,7 @@ def test_external_pillar_reaches_its_minion_and_blocks_runs_where_it_fails(run_f
         assert "cmd_yaml" in str(await fleet.run("pillar.show_pillar", "nobody"))
         (tmp_path / "pillar" / "top.sls").write_text("base: {'*': [x], 'm1': [y]}")
         assert await fleet.run("pillar.show_top", "m1") == {"base": ["x", "y"]}
+        assert (await fleet.run("pillar.show_top"))["base"]["m1"] == ["y"]
         (tmp_path / "pillar" / "top.sls").unlink()
         source.write_text("#!/bin/sh\nexit 1\n")
         found = await fleet.publish("m1", "state.apply", "a")
@@ -185,7 +186,7 @@ def test_ctl_cp_copies_files_and_directories(
             ("m1", "x"),
             ("no*", source, "/y"),
         ):
-            assert await fleet.in_thread(lambda wrong=wrong: ctl_cp(*wrong)) == 2  # type: ignore[misc]
+            assert await fleet.in_thread(lambda wrong=wrong: ctl_cp(*wrong)) == 2
         assert await fleet.in_thread(lambda: ctl_cp("m1", source / "tool", f"{tmp_path}/all/tool/below")) == 1
 
     run_fleet(scenario, minions=1)

@@ -106,7 +106,7 @@ def test_sizes_and_quota(tmp_path: Path) -> None:
 
     async def race() -> list[Any]:
         begin = [pushed.add("c", f"f{n}", 0, 1000, b"x", 1.0) for n in range(4)]
-        return await asyncio.gather(*begin, return_exceptions=True)
+        return list(await asyncio.gather(*begin, return_exceptions=True))
 
     assert sum(isinstance(found, RequestRefused) for found in asyncio.run(race())) == 2
 

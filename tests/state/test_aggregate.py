@@ -91,3 +91,15 @@ def test_a_hook_that_fails_leaves_each_state_to_itself(minion: Any, bulk: Bulk) 
     minion.context.config["state_aggregate"] = True
     minion.apply("a: bulk.run\nb: bulk.run\n")
     assert bulk.done == [["a"], ["b"]]
+
+
+def test_what_watches_a_state_sees_the_change_that_was_made_for_it(minion: Any, bulk: Bulk) -> None:
+    minion.context.config["state_aggregate"] = True
+    results = minion.apply(
+        "a: bulk.run\nb: bulk.run\nc: {other.run: [{onchanges: [{bulk: b}]}]}\nd: {other.run: [{watch: [{bulk: b}]}]}\n"
+    )
+    assert results["b"]["changes"] == {}
+    assert results["c"].get("__state_ran__", True) is True
+    assert minion.call("state.pending") == {}
+    results = minion.apply("a: bulk.run\nb: bulk.run\nc: {other.run: [{onchanges: [{bulk: b}]}]}\n")
+    assert results["c"]["__state_ran__"] is False

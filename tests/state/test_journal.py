@@ -86,3 +86,14 @@ def test_a_run_within_a_run_is_part_of_it(minion: Any, monkeypatch: pytest.Monke
     record = journal.read(minion.data)
     assert record is not None
     assert list(record.results) == ["demo_|-a_|-a_|-nested", "probe_|-b_|-b_|-nop"]
+
+
+def test_what_refers_to_itself_is_shortened(minion: Any) -> None:
+    changes: dict[str, Any] = {}
+    changes["me"] = changes
+    kept = Journal(minion.data, "1", 1)
+    kept.add("t", {"changes": changes, "comment": "", "result": True})
+    kept.close()
+    record = journal.read(minion.data)
+    assert record is not None
+    assert record.results["t"]["changes"] == {"me": "…"}

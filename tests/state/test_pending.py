@@ -141,3 +141,10 @@ def test_a_broken_file_is_no_trigger(minion: Any, world: World) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     file.write_text("{")
     assert minion.call("state.pending") == {}
+
+
+def test_a_directory_that_cannot_be_read_is_no_reason_to_fail(minion: Any, world: World) -> None:
+    (minion.data / "minion").mkdir(parents=True)
+    (minion.data / "minion" / "pending").write_text("in the way")
+    world.open = True
+    assert minion.apply(TREE)["svc"]["result"] is True

@@ -53,6 +53,11 @@ def test_an_sls_that_is_not_there(minion: Any) -> None:
     assert minion.retcode == 1
 
 
+def test_a_glob_that_matches_nothing(minion: Any) -> None:
+    assert minion.call("state.sls", "three*")[0].startswith("No matching sls found for 'three*' in env 'base'")
+    assert minion.retcode == 1
+
+
 def test_exclude_leaves_out(minion: Any) -> None:
     assert list(minion.call("state.sls", "one", exclude=[{"id": "b"}])) == ["probe_|-a_|-a_|-changed"]
 
