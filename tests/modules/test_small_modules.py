@@ -75,7 +75,7 @@ def test_versions_and_what_is_loaded(call: Call) -> None:
     assert report.startswith("CTL Version:\n    ctl: ")
     assert "pyzmq" in report
     assert call("test.provider", "cmd") == "cmd"
-    assert call("test.provider", "file") == "file, file_change, file_edit"
+    assert call("test.provider", "file") == "file, file_attributes, file_change, file_edit"
     assert set(call("test.not_loaded")) <= set(call("test.providers")) | {"service", "pkg", "user", "group"}
     assert "test.ping" in call("test.module_report")["functions"]
     with pytest.raises(CommandExecutionError, match="no module 'nope'"):
