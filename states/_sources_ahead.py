@@ -16,7 +16,10 @@ Known = dict[tuple[str, str], FileInfo | None]
 
 
 def take_ahead(saltenv: str, path: str) -> tuple[bool, FileInfo | None]:
-    """Return whether a file was looked up ahead, and what was found; each answer is given once."""
+    """Return whether a file was looked up ahead, and what was found.
+
+    A run sees one version of each file. That one is missing is said once: a state that tries again looks again.
+    """
     chunks = current().scratch.get(LOWSTATE) or ()
     kept: tuple[Any, Known] | None = current().scratch.get(_KEY)
     if kept is None or kept[0] is not chunks:
@@ -24,7 +27,10 @@ def take_ahead(saltenv: str, path: str) -> tuple[bool, FileInfo | None]:
     known = kept[1]
     if (saltenv, path) not in known:
         return False, None
-    return True, known.pop((saltenv, path))
+    info = known[saltenv, path]
+    if info is None:
+        del known[saltenv, path]
+    return True, info
 
 
 def _look_up(chunks: Sequence[Mapping[str, Any]]) -> Known:
