@@ -109,7 +109,6 @@ class _Shape:
     """What a function's signature says of its arguments, worked out once."""
 
     parameters: Mapping[str, inspect.Parameter]
-    hints: Mapping[str, Any]
     named: Mapping[str, inspect.Parameter]
     positional: tuple[str, ...]
     required: tuple[str, ...]
@@ -124,7 +123,6 @@ def _shape(function: Callable[..., Any]) -> _Shape:
     named = {n: p for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     return _Shape(
         parameters,
-        _hints(function),
         named,
         tuple(n for n, p in named.items() if p.kind is not p.KEYWORD_ONLY),
         tuple(n for n, p in named.items() if p.default is p.empty),
@@ -146,11 +144,12 @@ def bind(
     shape = _shape(function)
     known = {key: value for key, value in kwargs.items() if shape.takes_any or not key.startswith("__")}
     mistakes = _misfits(shape, len(args), known)
+    hints = _hints(function) if args or known else {}  # they are dear, and a call without arguments needs none
     fitting = zip(shape.positional, args, strict=False)
-    new_args = [_fit(value, shape.parameters[key], shape.hints, mistakes) for key, value in fitting]
+    new_args = [_fit(value, shape.parameters[key], hints, mistakes) for key, value in fitting]
     new_args += args[len(new_args) :]
     new_kwargs = {
-        key: _fit(value, shape.parameters[key], shape.hints, mistakes) if key in shape.parameters else value
+        key: _fit(value, shape.parameters[key], hints, mistakes) if key in shape.parameters else value
         for key, value in known.items()
     }
     if mistakes:
@@ -185,6 +184,8 @@ def take_keywords(
 
     A function that takes any words (`file.append`) gets them as they are, but for the keywords that it names.
     """
+    if not any(isinstance(value, str) and "=" in value for value in args):
+        return list(args), dict(kwargs)
     shape = _shape(function)
     any_key = shape.takes_any and not shape.takes_more
     positional: list[Any] = []
@@ -202,9 +203,10 @@ def problems(function: Callable[..., Any], given: Mapping[str, Any]) -> list[str
     """Return what is wrong with keyword arguments for a function, one sentence each; nothing is called."""
     shape = _shape(function)
     mistakes = _misfits(shape, 0, given)
+    hints = _hints(function)
     for key, value in given.items():
         if key in shape.parameters:
-            _fit(value, shape.parameters[key], shape.hints, mistakes)
+            _fit(value, shape.parameters[key], hints, mistakes)
     return mistakes
 
 

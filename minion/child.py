@@ -16,7 +16,7 @@ from ..common.wire import pack_payload, unpack_payload
 from .contexts import make_context
 from .execute import FAILED, Outcome, execute, pack_outcome, parse_calls
 from .link import BlockingLink, LinkClosed
-from .ports import ChildFiles, ChildPort
+from .ports import ChildFiles, ChildPort, LazyMapping
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def _build_context(link: BlockingLink, job: Mapping[str, Any]) -> Context:
         id=job["id"],
         jid=job["jid"],
         user=job["user"],
-        grains=unpack_payload(job["grains"]),
+        grains=LazyMapping(lambda: unpack_payload(job["grains"])),
         files=ChildFiles(link, Path(job["file_cache"])),
         port=port,
         directories=job["plugin_dirs"],

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..common.context import Context, FileSource
 from ..common.loader import load_plugins
-from .ports import ChildPort, LazyPillar, LocalDaemon
+from .ports import ChildPort, LazyMapping, LocalDaemon
 
 
 def make_context(
@@ -26,7 +26,7 @@ def make_context(
     user: str = "",
 ) -> Context:
     """Return a context whose plugins come from `directories` (by kind), and reload after a refresh."""
-    pillar = LazyPillar(port.pillar)
+    pillar = LazyMapping(port.pillar)
     context = Context(
         id=id,
         config=config,

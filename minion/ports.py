@@ -159,8 +159,8 @@ class ChildFiles:
         return dict(ask(self._link, "file_list", saltenv, prefix, "symlinks"))
 
 
-class LazyPillar(MutableMapping[str, Any]):
-    """Pillar that is asked for at the first look into it."""
+class LazyMapping(MutableMapping[str, Any]):
+    """Data (pillar, grains) that is fetched or unpacked at the first look into it."""
 
     def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
         self._load = load
