@@ -401,8 +401,11 @@ def _make_directory(path: Path, _target: Path) -> None:
 
 
 def _make_link(path: Path, target: Path) -> None:
-    path.symlink_to(target)
-    os.chown(path, 65534, 65534, follow_symlinks=False)
+    # made aside: the name must not for a moment be a link of root's, which is trusted
+    aside = path.with_name("aside")
+    aside.symlink_to(target)
+    os.chown(aside, 65534, 65534, follow_symlinks=False)
+    aside.rename(path)
 
 
 def _clear(path: Path) -> None:

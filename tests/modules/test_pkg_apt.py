@@ -22,13 +22,13 @@ hello:
   Candidate: 2.10-3
   Version table:
      2.10-3 500
-        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+        500 http://deb.example.org/debian bookworm/main amd64 Packages
 bash:
   Installed: 5.2.15-2+b8
   Candidate: 5.2.15-2+b13
   Version table:
      5.2.15-2+b13 500
-        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+        500 http://deb.example.org/debian bookworm/main amd64 Packages
  *** 5.2.15-2+b8 100
         100 /var/lib/dpkg/status
 N: Unable to locate package no-such-pkg
@@ -41,8 +41,8 @@ Conf libc-bin (2.36-9+deb12u1 Debian:12.1/stable [amd64])
 Remv cowsay [3.03+dfsg2-8]
 """
 UPDATE = """\
-Hit:1 http://deb.debian.org/debian bookworm InRelease
-Get:2 http://deb.debian.org/debian bookworm-updates InRelease [55.4 kB]
+Hit:1 http://deb.example.org/debian bookworm InRelease
+Get:2 http://deb.example.org/debian bookworm-updates InRelease [55.4 kB]
 Ign:3 http://mirror.example bookworm InRelease
 Err:4 http://mirror.example bookworm Release
   404  Not Found
@@ -79,8 +79,8 @@ def test_a_simulation_is_read() -> None:
 
 def test_the_refresh_of_repositories_is_read() -> None:
     assert _apt_text.parse_refresh(UPDATE) == {
-        "http://deb.debian.org/debian bookworm InRelease": None,
-        "http://deb.debian.org/debian bookworm-updates InRelease": True,
+        "http://deb.example.org/debian bookworm InRelease": None,
+        "http://deb.example.org/debian bookworm-updates InRelease": True,
         "http://mirror.example bookworm InRelease": None,
         "http://mirror.example bookworm Release": False,
     }

@@ -193,4 +193,7 @@ def test_a_run_asks_once_for_all_its_sources(machine: Any) -> None:
     assert remote.requests == [names]
     machine.source("f0", "changed\n")
     machine.run("file.managed", name=str(machine.root / "f0"), source=urls[0])
+    assert (machine.root / "f0").read_text() == "f0\n", "a run sees one version of a file"
+    machine.context.scratch[LOWSTATE] = list(machine.context.scratch[LOWSTATE])
+    machine.run("file.managed", name=str(machine.root / "f0"), source=urls[0])
     assert (machine.root / "f0").read_text() == "changed\n"
