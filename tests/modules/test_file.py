@@ -403,6 +403,7 @@ def _make_directory(path: Path, _target: Path) -> None:
 def _make_link(path: Path, target: Path) -> None:
     # made aside: the name must not for a moment be a link of root's, which is trusted
     aside = path.with_name("aside")
+    aside.unlink(missing_ok=True)
     aside.symlink_to(target)
     os.chown(aside, 65534, 65534, follow_symlinks=False)
     aside.rename(path)
