@@ -158,7 +158,9 @@ class MasterConfig(Config):
     publication_heartbeat_seconds: float = setting(10.0, "How often the head of the job log is published.")
     epoch_seconds: float = setting(86400.0, "How long one group key is used.")
     publisher_acl: dict[str, Any] = setting(
-        {}, "Who else may publish jobs: {user or %group: [{targets, functions, args}]}."
+        {},
+        "Not in effect yet: who else may publish jobs, {user or %group: [{targets, functions, args}]}. "
+        "Today only root and the master's own user may.",
     )
     ext_pillar: list[Any] = setting([], "External pillars, in order: [{name: argument, list or mapping of arguments}].")
     ext_pillar_first: bool = setting(

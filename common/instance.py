@@ -37,8 +37,14 @@ class InstanceLock:
                     hint="stop it first, or choose another data_dir",
                 )
             time.sleep(PAUSE_SECONDS)
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._fd)
+            raise ConfigError(
+                f"it cannot be written: {error.strerror}", path=str(self._path), key="data_dir"
+            ) from error
 
     def _try(self) -> bool:
         try:

@@ -152,10 +152,6 @@ class Loader(Mapping[str, Function]):
                 return found
         raise self._why_not(name, module, function, family)
 
-    def module_of(self, name: str) -> ModuleType | None:
-        """Return the Python module that defines a function."""
-        return inspect.getmodule(self.definition(name)) or sys.modules.get(self.definition(name).__module__)
-
     def doc(self, name: str) -> str:
         """Return a function's manual, or a module's with a name that has no dot."""
         if "." in name:
@@ -312,10 +308,3 @@ def load_plugins(context: Context, *, module_dirs: Sequence[Path] = (), state_di
     context.functions = Loader("modules", "ctl.modules", module_dirs, context)
     context.states = Loader("states", "ctl.states", state_dirs, context)
     return context
-
-
-def preload(names: Sequence[str], package: str = "ctl.modules") -> None:
-    """Import built-in plugins ahead of their use (before a fork, so that its children share them)."""
-    for name in names:
-        importlib.import_module(f"{package}.{name}")
-    builtin_sources(package)
