@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -44,6 +46,14 @@ def test_every_package_is_listed() -> None:
         for path in (ROOT / room).rglob("__init__.py")
     }
     assert listed == found
+
+
+def test_every_program_is_installed() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(scripts) == set(re.findall(r"`(ctl(?:-[a-z]+)?)`", (ROOT / "docs/architecture.md").read_text()))
+    for name, target in scripts.items():
+        module, function = target.split(":")
+        assert callable(getattr(importlib.import_module(module), function)), name
 
 
 def test_tests_run_against_this_tree() -> None:
