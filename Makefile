@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install check types test bench compare demo demo-stop clean
+.PHONY: install check types test fuzz coverage bench soak compare abuse demo demo-stop clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,18 +28,43 @@ check: install
 test: check
 	$(BIN)/python -m pytest
 
-# measured as installed, not as a checkout that every start has to look up
+# the fuzz targets, guided by coverage: SECONDS=600 make fuzz TARGETS="yaml sls"
+fuzz: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGETS)
+
+# what speaks with peers: the tests must take 95 % of the branches of each file
+PEERS := wire crypto handshake payload session publication hints
+coverage: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python -m coverage run --branch --data-file=.coverage --include='common/*' -m pytest -q \
+		$(PEERS:%=tests/common/test_%.py) tests/common/reference tests/fuzz
+	for name in $(PEERS); do \
+		$(BIN)/python -m coverage report --data-file=.coverage --show-missing --include="common/$$name.py" --fail-under=95 || exit 1; \
+	done
+
+# measured as installed, not as a checkout that every start has to look up; beside Salt: make bench SALT=path/to/venv,
+# some rows only: make bench ROWS='ping client*' (bench/run.py --list names them)
 bench:
 	$(PYTHON) -m venv .bench
 	rm -rf build
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check .
 	rm -rf build
-	.bench/bin/python bench/run.py
+	.bench/bin/python bench/run.py $(if $(SALT),--salt $(SALT)) $(foreach row,$(ROWS),'$(row)')
+
+# random faults on real daemons: make soak SCHEDULES=200 SECONDS=10 JOBS=2; goes on where it was stopped
+soak: install
+	$(BIN)/python -P -m ctl.tests.durability.soak --schedules $(or $(SCHEDULES),200) --seconds $(or $(SECONDS),10) \
+		--jobs $(or $(JOBS),1) --first $(or $(FIRST),1)
 
 # the corpus of state trees through a pip-installed Salt and through ctl: make compare SALT=path/to/venv
 compare: install
 	$(BIN)/python bench/compare.py $(if $(SALT),--salt $(SALT)) $(CASES)
+
+# what hostile peers cost a real master, at full size: make abuse ROWS="B03 hellos"
+abuse: install
+	$(BIN)/python bench/abuse.py $(ROWS)
 
 demo: install
 	$(BIN)/python bench/demo.py start
@@ -48,4 +73,4 @@ demo-stop:
 	$(BIN)/python bench/demo.py stop
 
 clean:
-	rm -rf $(VENV) .bench .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) .bench .soak .fuzz .coverage .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

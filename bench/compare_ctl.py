@@ -13,6 +13,7 @@ from ctl.common.context import Context, use
 from ctl.common.files import Roots
 from ctl.common.loader import load_plugins
 from ctl.common.pillar import Pillar
+from ctl.master.ext_pillar import ExternalPillars
 
 
 class Daemon:
@@ -51,7 +52,7 @@ class Daemon:
         return None
 
 
-def make_context(case: corpus.Case) -> Context:
+def make_context(case: corpus.Case, keys: Mapping[str, Any]) -> Context:
     """Make the minion of one case, with its plugins, grains and pillar."""
     config: dict[str, Any] = {
         "id": corpus.MINION,
@@ -61,7 +62,9 @@ def make_context(case: corpus.Case) -> Context:
         "autoload_dynamic_modules": False,
         "scratch": str(corpus.SCRATCH),
         "cachedir": str(corpus.SCRATCH / ".cache"),
+        "pillar_dirs": case.plugins("pillar"),
         **case.config,
+        **keys,
     }
     grains = {**corpus.GRAINS, **case.grains}
     context = Context(corpus.MINION, config, grains, {}, Roots(case.file_roots), Daemon())
@@ -69,14 +72,24 @@ def make_context(case: corpus.Case) -> Context:
         context,
         module_dirs=[Path(path) for path in case.plugins("modules")],
         state_dirs=[Path(path) for path in case.plugins("states")],
+        renderer_dirs=[Path(path) for path in case.plugins("renderers")],
     )
     grains |= _plugin_grains(case, grains)
     if case.plugins("utils"):
-        from ctl.minion.contexts import use_utils
+        from ctl.common.user_utils import use_utils
 
         use_utils(case.plugins("utils"))
     roots = Roots(case.pillar_roots) if case.pillar_roots else Roots({"base": []})
-    pillar = Pillar(roots, config, grains, corpus.MINION, context.functions, config.get("nodegroups"))
+    pillar = Pillar(
+        roots,
+        config,
+        grains,
+        corpus.MINION,
+        context.functions,
+        config.get("nodegroups"),
+        ExternalPillars(context) if case.config.get("ext_pillar") else None,
+        context.renderers,
+    )
     context.daemon.compile = pillar.compile  # type: ignore[attr-defined]
     with use(context):
         context.pillar.update(pillar.compile())
@@ -95,8 +108,8 @@ def _plugin_grains(case: corpus.Case, grains: Mapping[str, Any]) -> dict[str, An
 
 def outcome(case: corpus.Case) -> dict[str, Any]:
     """Make the calls of one case; each sees a job of its own."""
-    with corpus.scratch():
-        return _outcome(case, make_context(case))
+    with corpus.scratch(), corpus.keyring(case) as keys:
+        return _outcome(case, make_context(case, keys))
 
 
 def _outcome(case: corpus.Case, context: Context) -> dict[str, Any]:

@@ -21,6 +21,13 @@ import salt.loader  # type: ignore[import-not-found, unused-ignore]
 import salt.pillar  # type: ignore[import-not-found, unused-ignore]
 
 TOP = "top.sls"
+PLUGINS = {
+    "modules": "module_dirs",
+    "states": "states_dirs",
+    "utils": "utils_dirs",
+    "renderers": "render_dirs",
+    "pillar": "pillar_dirs",
+}
 
 
 def base_options(scratch: Path) -> dict[str, Any]:
@@ -41,15 +48,15 @@ def base_options(scratch: Path) -> dict[str, Any]:
     return options
 
 
-def options_of(case: corpus.Case, base: dict[str, Any], scratch: Path) -> dict[str, Any]:
+def options_of(case: corpus.Case, base: dict[str, Any], scratch: Path, keys: dict[str, str]) -> dict[str, Any]:
     """Make the configuration for one case, with its grains and its pillar."""
-    options = copy.deepcopy(base) | dict(case.config) | {"scratch": str(corpus.SCRATCH)}
+    options = copy.deepcopy(base) | dict(case.config) | keys | {"scratch": str(corpus.SCRATCH)}
     options["cachedir"] = str(scratch / "cache" / case.name)  # listings of trees are kept there
     options["file_roots"] = {env: [*paths] for env, paths in case.file_roots.items()}
     if case.sls:
         _add_top(case, options, scratch / "top" / case.name)
     options["pillar_roots"] = case.pillar_roots or {"base": [str(case.folder / "no-pillar")]}
-    for kind, key in (("modules", "module_dirs"), ("states", "states_dirs"), ("utils", "utils_dirs")):
+    for kind, key in PLUGINS.items():
         options[key] = case.plugins(kind)
     options["grains"] = {**corpus.GRAINS, **case.grains}
     if case.plugins("grains"):
@@ -70,9 +77,9 @@ def _add_top(case: corpus.Case, options: dict[str, Any], folder: Path) -> None:
     options["file_roots"][saltenv].append(str(folder))
 
 
-def outcome(case: corpus.Case, base: dict[str, Any], scratch: Path) -> dict[str, Any]:
+def outcome(case: corpus.Case, base: dict[str, Any], scratch: Path, keys: dict[str, str]) -> dict[str, Any]:
     """Make the calls of one case."""
-    options = options_of(case, base, scratch)
+    options = options_of(case, base, scratch, keys)
     functions = salt.loader.minion_mods(options, utils=salt.loader.utils(options))
     found: dict[str, Any] = {"pillar": corpus.comparable("pillar", options["pillar"])} if case.pillar_roots else {}
     for part, (name, args, kwargs) in case.calls().items():
@@ -95,8 +102,11 @@ def main() -> None:
         base = base_options(scratch)
         found = {}
         for case in corpus.cases(sys.argv[2:]):
-            with corpus.scratch():
-                found[case.name] = outcome(case, base, scratch)
+            if missing := case.missing(of_salt=True):
+                found[case.name] = {"missing": missing}
+                continue
+            with corpus.scratch(), corpus.keyring(case) as keys:
+                found[case.name] = outcome(case, base, scratch, keys)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     Path(sys.argv[1]).write_text(json.dumps(found, default=str))

@@ -10,16 +10,22 @@ unless a `case.yaml` says otherwise:
     sls: [start]                                what state.sls is called with; the highstate where there is a top.sls
     options: {…}                                more arguments of the run (saltenv, pillar, exclude)
     outcomes: true                              of returns, compare only what came of them, not the words and values
+    unordered: true                             of returns, do not compare the order: it is not decided
+    keys: true                                  gpg has the keys of `_keys` (`gpg_keydir`)
+    needs: [mako]                               Python packages that Salt needs for the case, and does not bring along
 
-Where `_modules`, `_states`, `_grains` or `_utils` lie in a root of `base`, they are loaded as users' plugins.
+Where `_modules`, `_states`, `_grains`, `_utils`, `_renderers` or `_pillar` lie in a root of `base`, they are loaded as
+users' plugins. `{folder}` in a text of `config` is the case's folder.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -79,9 +85,17 @@ class Case:
     sls: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     outcomes: bool = False
+    unordered: bool = False
+    keys: bool = False
+    needs: tuple[str, ...] = ()
+
+    def missing(self, *, of_salt: bool = False) -> list[str]:
+        """The programs that the case needs and this machine does not have; for Salt, packages that its Python lacks."""
+        packages = [name for name in self.needs if of_salt and importlib.util.find_spec(name) is None]
+        return packages + (["gpg"] if self.keys and shutil.which("gpg") is None else [])
 
     def plugins(self, kind: str) -> list[str]:
-        """The folders with users' plugins of a kind (`modules`, `states`, `grains`, `utils`)."""
+        """The folders with users' plugins of a kind (`modules`, `states`, `grains`, `utils`, …)."""
         shared = [CORPUS / f"_{kind}"]
         own = [Path(root) / f"_{kind}" for root in self.file_roots["base"]]
         return [str(folder) for folder in (*own, *shared) if folder.is_dir()]
@@ -89,7 +103,11 @@ class Case:
     def comparable(self, part: str, found: Any) -> Any:
         """Reduce what a call gave to what is compared."""
         data = comparable(part, found)
-        if not self.outcomes or part not in ("run", "test") or is_refusal(data):
+        if part not in ("run", "test") or is_refusal(data):
+            return data
+        if self.unordered:
+            data = {tag: {**data[tag], "__run_num__": 0} for tag in sorted(data)}
+        if not self.outcomes:
             return data
         kept = ("result", "name", "__id__", "__state_ran__")
         return {
@@ -125,12 +143,24 @@ def read(folder: Path) -> Case:
         folder,
         roots,
         pillar,
-        settings.get("config", {}),
+        _placed(settings.get("config", {}), str(folder)),
         settings.get("grains", {}),
         sls,
         settings.get("options", {}),
         bool(settings.get("outcomes")),
+        bool(settings.get("unordered")),
+        bool(settings.get("keys")),
+        tuple(settings.get("needs", ())),
     )
+
+
+def _placed(value: Any, folder: str) -> Any:
+    """Put the case's folder into the texts of a configuration."""
+    if isinstance(value, dict):
+        return {key: _placed(item, folder) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_placed(item, folder) for item in value]
+    return value.replace("{folder}", folder) if isinstance(value, str) else value
 
 
 def cases(names: Iterable[str] = ()) -> list[Case]:
@@ -151,9 +181,25 @@ def scratch() -> Iterator[str]:
         shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def keyring(case: Case) -> Iterator[dict[str, str]]:
+    """Have a directory with the keys of the corpus, for a case that wants them: the setting that names it."""
+    if not case.keys:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="keys-") as home:
+        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-tty"]
+        try:
+            subprocess.run([*gpg, "--import", str(CORPUS / "_keys" / "secret.asc")], check=True, capture_output=True)
+            yield {"gpg_keydir": home}
+        finally:  # gpg leaves an agent behind, which would outlive its directory
+            subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True, capture_output=True)
+
+
 def comparable(part: str, found: Any) -> Any:
     """Reduce what a call gave to what is compared; a list of sentences is a refusal, and stays."""
-    data = json.loads(json.dumps(found, default=str).replace(str(SCRATCH), "/scratch"))
+    text = json.dumps(found, default=str).replace(str(SCRATCH), "/scratch").replace(f"{CORPUS}/", "")
+    data = json.loads(text)
     if isinstance(data, list) and all(isinstance(item, str) for item in data):
         return data
     if part == "pillar":
@@ -177,7 +223,7 @@ def is_refusal(found: Any) -> bool:
 
 def _shorten(ret: dict[str, Any]) -> dict[str, Any]:
     kept = {key: ret[key] for key in RETURN_KEYS if key in ret}
-    head, trace, _rest = str(kept.get("comment", "")).replace(f"{CORPUS}/", "").partition("Traceback")
+    head, trace, _rest = str(kept.get("comment", "")).partition("Traceback")
     if isinstance(kept.get("changes"), dict) and "pid" in kept["changes"]:
         kept["changes"]["pid"] = 0
     if head.startswith(FAILED):  # Salt names them in the order of a set

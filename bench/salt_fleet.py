@@ -7,9 +7,10 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import fleet
+
+MASTER = "master"
 
 
 class SaltFleet:
@@ -21,25 +22,16 @@ class SaltFleet:
         self.publish_port, self.request_port = fleet.free_ports(2)
         self.config_dir = directory / "master"
         self.minions: list[str] = []
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.config_dir.mkdir(parents=True)
         (self.config_dir / "master").write_text(
             f"root_dir: {directory}/m\nuser: root\ninterface: 127.0.0.1\npublish_port: {self.publish_port}\n"
             f"ret_port: {self.request_port}\nauto_accept: true\nfile_roots: {{base: [{tree}]}}\n"
         )
 
-    def _spawn(self, *words: str | Path) -> subprocess.Popen[bytes]:
-        log = (self.directory / "log").open("ab")
-        with log:
-            process = subprocess.Popen(
-                [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        self._processes.append(process)
-        return process
-
     def start(self) -> None:
         """Start the master."""
-        self._spawn(self.bin / "salt-master", "-c", self.config_dir)
+        self._spawn(MASTER, self.bin / "salt-master", "-c", self.config_dir)
 
     def add_minion(self, name: str) -> None:
         """Start one more minion."""
@@ -49,12 +41,16 @@ class SaltFleet:
             f"root_dir: {home}\nuser: root\nid: {name}\nmaster: 127.0.0.1\nmaster_port: {self.request_port}\n"
             f"publish_port: {self.publish_port}\n"
         )
-        self._spawn(self.bin / "salt-minion", "-c", home)
         self.minions.append(name)
+        self.start_minion(name)
+
+    def start_minion(self, name: str) -> None:
+        """Start a minion that has been stopped."""
+        self._spawn(name, self.bin / "salt-minion", "-c", self.directory / name)
 
     def wait(self) -> None:
         """Wait until every minion answers."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             done = self.run("salt", "*", "test.ping", "--out", "txt")
             if done.stdout.count(": True") == len(self.minions):
@@ -69,24 +65,32 @@ class SaltFleet:
             capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def pids(self) -> tuple[int, list[int]]:
-        """Return the process ids of the master and of each minion."""
-        return self._processes[0].pid, [process.pid for process in self._processes[1:]]
+    def pid(self, name: str = MASTER) -> int:
+        """Return the process id of the master or of a minion."""
+        return self._processes[name].pid
+
+    def end(self, name: str = MASTER, number: int = signal.SIGTERM) -> None:
+        """End the master or a minion with all its processes, and wait for it."""
+        process = self._processes.pop(name)
+        _signal_group(process, number)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+        _signal_group(process, signal.SIGKILL)  # what did not end with it
 
     def stop(self) -> None:
-        """End every process that was started, with its children."""
-        for process in reversed(self._processes):
-            _signal_group(process, signal.SIGTERM)
-        for process in self._processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                _signal_group(process, signal.SIGKILL)
-                process.wait()
+        """End everything that was started."""
+        for name in reversed(list(self._processes)):
+            self.end(name)
 
-    def settings(self) -> dict[str, Any]:
-        """Where a client script finds this fleet."""
-        return {"c_path": str(self.config_dir / "master"), "module": "salt.client"}
+    def _spawn(self, name: str, *words: str | Path) -> None:
+        log = (self.directory / "log").open("ab")
+        with log:
+            self._processes[name] = subprocess.Popen(
+                [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ MAX_IDLE = 8
 
 
 class Pool:
-    """Connections to one master's socket. A process that forks starts with an empty one of its own."""
+    """Connections to one master's socket. A process that forks starts with an empty one of its own.
 
-    def __init__(self, path: Path) -> None:
+    `auth` goes with every request: the credentials of whoever does not want to be who the kernel says.
+    """
+
+    def __init__(self, path: Path, auth: Mapping[str, Any] | None = None) -> None:
         self.path = path
+        self.auth = auth
         self._idle: list[ipc.Client] = []
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -89,7 +93,7 @@ class Exchange:
     def __init__(self, pool: Pool, op: str, arguments: dict[str, Any]) -> None:
         self._pool = pool
         self._op = op
-        self._arguments = arguments
+        self._arguments = {"auth": pool.auth, **arguments} if pool.auth else arguments
         self._client: ipc.Client | None = None
         self._frames: Iterator[tuple[str, Any]] = iter(())
         self._first: tuple[str, Any] | None = None

@@ -95,7 +95,9 @@ class Request(NamedTuple):
     """A job to publish, as a client asks for it; times in seconds.
 
     `timeout` limits silence, `job_timeout` how long the job may run, `window` how long it waits for a minion that is
-    away, `max_time` how long this client waits (0: no limit). `wait` is to wait out the window.
+    away, `max_time` how long this client waits (0: no limit). `wait` is to wait out the window. `auth` are credentials.
+    A `private` job is sent to the minions that are meant alone; `secret` are names or positions of arguments that
+    nobody else is to see.
     """
 
     tgt: str | Sequence[str]
@@ -112,6 +114,9 @@ class Request(NamedTuple):
     progress: bool = False
     metadata: Any = None
     subset: int = 0
+    auth: Mapping[str, Any] | None = None
+    private: bool = False
+    secret: Sequence[str] = ()
 
     def arguments(self, follow: bool) -> dict[str, Any]:
         """Return the arguments of the operation `publish`."""
@@ -131,14 +136,17 @@ class Request(NamedTuple):
             "metadata": None if self.metadata is None else pack_payload(self.metadata),
             "request_id": os.urandom(16).hex(),
             "subset": self.subset,
+            "private": self.private,
+            "secret": list(self.secret),
         }
 
     def target(self) -> dict[str, Any]:
         """Return the arguments that say which minions are meant."""
+        auth = {"auth": self.auth} if self.auth else {}
         if isinstance(self.tgt, str):
-            return {"tgt": self.tgt, "tgt_type": self.tgt_type, "delimiter": self.delimiter}
+            return {"tgt": self.tgt, "tgt_type": self.tgt_type, "delimiter": self.delimiter, **auth}
         kind = "list" if self.tgt_type == "glob" else self.tgt_type
-        return {"tgt": list(self.tgt), "tgt_type": kind, "delimiter": self.delimiter}
+        return {"tgt": list(self.tgt), "tgt_type": kind, "delimiter": self.delimiter, **auth}
 
 
 def publish(pool: Pool, request: Request, follow: bool = True) -> Stream:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..common.errors import MasterUnavailable, StorageError
+from ..common.writers import make_own_directory
 from .connection import Pool
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..master.identity import Identity
     from ..master.keys import KeyTable
 
 START_SECONDS = 10.0
@@ -55,6 +57,37 @@ def _fingerprints(found: Any) -> list[str]:
     return [found] if isinstance(found, str) else [str(row[0]) for row in found]
 
 
+class TokenLine(NamedTuple):
+    """An enrolment token as lists show it; times in seconds since 1970."""
+
+    name: str
+    match: str
+    uses: int
+    used: int
+    created: float
+    expires: float
+    creator: str
+
+
+class NewToken(NamedTuple):
+    """An enrolment token that was made: its text, which is shown once, and its name in lists."""
+
+    text: str
+    name: str
+    expires: float
+
+
+class Candidate(NamedTuple):
+    """A key that is not accepted: where it came from, and when it was seen first and last."""
+
+    state: str
+    id: str
+    fingerprint: str
+    address: str
+    first_seen: float
+    last_seen: float
+
+
 class Keys(Protocol):
     """What can be done with keys, wherever they are."""
 
@@ -76,8 +109,32 @@ class Keys(Protocol):
         """Accept a key before its minion ever came."""
         ...
 
+    def candidates(self) -> list[Candidate]:
+        """Return every key that is not accepted."""
+        ...
+
     def master_fingerprint(self) -> str:
         """Return the fingerprint of the master's own key; empty where it has none yet."""
+        ...
+
+    def create_token(self, match: str, uses: int, seconds: float) -> NewToken:
+        """Make an enrolment token for ids that match a glob."""
+        ...
+
+    def tokens(self) -> list[TokenLine]:
+        """List the enrolment tokens."""
+        ...
+
+    def revoke_token(self, name: str) -> list[str]:
+        """Remove the enrolment tokens whose name begins so; return which."""
+        ...
+
+    def rotate_master(self) -> str:
+        """Put a new master's key in force; return its fingerprint."""
+        ...
+
+    def finish_rotation(self, force: bool) -> tuple[bool, list[str]]:
+        """Forget the master's former keys; return whether it was done, and the minions that it leaves behind."""
         ...
 
     def close(self) -> None:
@@ -85,13 +142,18 @@ class Keys(Protocol):
         ...
 
 
-def open_keys(settings: Settings, wait_seconds: float = START_SECONDS) -> Keys:
-    """Reach the keys, through the master if one runs or is about to; raises `MasterUnavailable`."""
+def open_keys(settings: Settings, wait_seconds: float = START_SECONDS, auth: Mapping[str, Any] | None = None) -> Keys:
+    """Reach the keys, through the master if one runs or is about to; raises `MasterUnavailable`.
+
+    With credentials it is only through the master, who knows what they are worth.
+    """
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
-            return OnlineKeys(settings)
+            return OnlineKeys(settings, auth)
         except MasterUnavailable as error:
+            if auth is not None:
+                raise
             keys = OfflineKeys.open(settings, error)
             if keys is not None:
                 return keys
@@ -106,8 +168,8 @@ def open_keys(settings: Settings, wait_seconds: float = START_SECONDS) -> Keys:
 class OnlineKeys:
     """Keys through the running master."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._pool = Pool(settings.socket)
+    def __init__(self, settings: Settings, auth: Mapping[str, Any] | None = None) -> None:
+        self._pool = Pool(settings.socket, auth)
         client, _ = self._pool.take()
         self._pool.give(client)
 
@@ -135,9 +197,35 @@ class OnlineKeys:
         """Accept a key before its minion ever came."""
         self._pool.call("key.preseed", id=minion, public=public)
 
+    def candidates(self) -> list[Candidate]:
+        """Return every key that is not accepted."""
+        return _candidates(self._pool.call("key.list"))
+
     def master_fingerprint(self) -> str:
         """Return the fingerprint of the master's key."""
         return str(self._pool.call("ping")["fingerprint"])
+
+    def create_token(self, match: str, uses: int, seconds: float) -> NewToken:
+        """Make an enrolment token."""
+        found = self._pool.call("key.token.create", match=match, uses=uses, seconds=seconds)
+        return NewToken(found["token"], found["name"], found["expires"])
+
+    def tokens(self) -> list[TokenLine]:
+        """List the enrolment tokens."""
+        return [TokenLine(*row) for row in self._pool.call("key.token.list")["tokens"]]
+
+    def revoke_token(self, name: str) -> list[str]:
+        """Remove enrolment tokens."""
+        return list(self._pool.call("key.token.revoke", name=name)["names"])
+
+    def rotate_master(self) -> str:
+        """Put a new master's key in force."""
+        return str(self._pool.call("key.rotate_master")["fingerprint"])
+
+    def finish_rotation(self, force: bool) -> tuple[bool, list[str]]:
+        """Forget the master's former keys."""
+        found = self._pool.call("key.finish_rotation", force=force)
+        return bool(found["finished"]), list(found["behind"])
 
 
 class OfflineKeys:
@@ -197,10 +285,17 @@ class OfflineKeys:
 
     def preseed(self, minion: str, public: bytes) -> None:
         """Accept a key before its minion ever came; makes the master's directory where it has none yet."""
-        if self._lock is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = _take_lock(self._path.parent)
+        self._make_directory()
         self._table().preseed(minion, public)
+
+    def _make_directory(self) -> None:
+        if self._lock is None:
+            make_own_directory(self._path.parent)
+            self._lock = _take_lock(self._path.parent)
+
+    def candidates(self) -> list[Candidate]:
+        """Return every key that is not accepted."""
+        return _candidates(self._table().list()) if self._path.exists() else []
 
     def master_fingerprint(self) -> str:
         """Return the fingerprint of the master's key."""
@@ -211,12 +306,61 @@ class OfflineKeys:
             return ""
         return crypto.fingerprint(crypto.MASTER, crypto.IdentityKey.load(path).public)
 
+    def create_token(self, match: str, uses: int, seconds: float) -> NewToken:
+        """Make an enrolment token; with the master's fingerprint where it has a key."""
+        self._make_directory()
+        tokens = self._table().tokens
+        made = tokens.create(match, uses, seconds, "", self.master_fingerprint())
+        row = tokens.find(made.id)
+        assert row is not None
+        return NewToken(made.text(), row.name, row.expires)
+
+    def tokens(self) -> list[TokenLine]:
+        """List the enrolment tokens."""
+        if not self._path.exists():
+            return []
+        rows = self._table().tokens.rows()
+        return [TokenLine(r.name, r.match, r.uses, r.used, r.created, r.expires, r.creator) for r in rows]
+
+    def revoke_token(self, name: str) -> list[str]:
+        """Remove enrolment tokens."""
+        return [row.name for row in self._table().tokens.revoke(name)] if self._path.exists() else []
+
+    def rotate_master(self) -> str:
+        """Put a new master's key in force, for its next start."""
+        self._make_directory()
+        return self._identity().rotate(time.time_ns() // 1_000_000)
+
+    def finish_rotation(self, force: bool) -> tuple[bool, list[str]]:
+        """Forget the master's former keys."""
+        self._make_directory()
+        identity, table = self._identity(), self._table()
+        table.note_after = identity.changed_ms / 1000
+        behind = table.behind()
+        return (force or not behind) and identity.finish(), behind
+
+    def _identity(self) -> Identity:
+        from ..master.identity import Identity
+
+        make_own_directory(self._settings.pki_dir)
+        return Identity(self._settings.pki_dir)
+
     def _table(self) -> KeyTable:
         if self._opened is None:
             from ..master.keys import KeyTable  # the one place where a client reaches into the master's room
 
             self._opened = KeyTable(self._path)
         return self._opened
+
+
+def _candidates(found: Mapping[str, Any]) -> list[Candidate]:
+    return [
+        Candidate(state, str(minion), *row)
+        for state in STATES
+        if state != "accepted"
+        for minion, rows in found[state].items()
+        for row in rows
+    ]
 
 
 def _exists(directory: Path, why: MasterUnavailable) -> bool:

@@ -13,6 +13,7 @@ from ..common.errors import CtlError, NoMinions, nearest
 from . import batch as batches
 from . import job, settings
 from .connection import Pool
+from .credentials import KEYS, of_keywords
 
 IDLE_SECONDS = 0.1
 
@@ -22,7 +23,10 @@ class Plain(TypedDict, total=False):
 
     `delimiter` between the levels of a grain or pillar target; `metadata` kept with the job; `job_timeout` after which
     the job is ended on a minion (0: never); `window` in which a minion that is away may still come for it;
-    `wait` to wait for such minions; `max_time` to wait at most (0: no limit).
+    `wait` to wait for such minions; `max_time` to wait at most (0: no limit). `token`, or `eauth`, `username` and
+    `password`, to be an account instead of who the kernel says. `private` sends the job to the minions that are meant
+    alone; `secret` has the names (or positions, as texts) of arguments that are masked wherever jobs are shown, which
+    makes it private, too.
     """
 
     delimiter: str
@@ -31,6 +35,12 @@ class Plain(TypedDict, total=False):
     window: float
     wait: bool
     max_time: float
+    private: bool
+    secret: Sequence[str]
+    eauth: str
+    username: str
+    password: str
+    token: str
 
 
 class Options(Plain, total=False):
@@ -46,17 +56,21 @@ class LocalClient:
     """Run functions on minions through the master whose configuration is at `c_path`, a file or its directory.
 
     `timeout` limits silence, not work: how long a minion may take to acknowledge a job. A minion that runs the job is
-    waited for. `mopts` holds settings that win over the file. Close the client, or use it as a context manager.
+    waited for. `mopts` holds settings that win over the file. `auth` are credentials for every call, where they are not
+    given with it. Close the client, or use it as a context manager.
 
         with LocalClient() as client:
             client.cmd("web*", "cmd.run", ["uptime"])   # {'web1': '...', 'web2': '...'}
     """
 
     def __init__(
-        self, c_path: str | os.PathLike[str] = settings.DEFAULT_PATH, mopts: Mapping[str, Any] | None = None
+        self,
+        c_path: str | os.PathLike[str] = settings.DEFAULT_PATH,
+        mopts: Mapping[str, Any] | None = None,
+        auth: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = settings.load(c_path, mopts)
-        self.pool = Pool(self.settings.socket)
+        self.pool = Pool(self.settings.socket, of_keywords(auth or {}))
 
     def __enter__(self) -> LocalClient:
         return self
@@ -300,7 +314,8 @@ class LocalClient:
         args, kwargs = _arguments(fun, arg, kwarg or {})
         limit = self.settings.timeout if timeout is None else float(timeout)
         request = job.Request(tgt, fun, args, kwargs, tgt_type, timeout=limit, window=self.settings.delivery_window)
-        return request._replace(**options)
+        more: dict[str, Any] = {key: value for key, value in options.items() if key not in KEYS}
+        return request._replace(**more, auth=of_keywords(options))
 
 
 def _check(ret: str, jid: str, options: Mapping[str, object]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..common.payload import pack_payload, unpack_payload
 from . import settings
 from .connection import Exchange, Pool
+from .credentials import KEYS, of_keywords
 
 
 class RunnerResult(NamedTuple):
@@ -34,9 +35,10 @@ def run(
     *,
     timeout: float = 0.0,
     on_progress: Callable[[Any], None] | None = None,
+    auth: Mapping[str, Any] | None = None,
 ) -> RunnerResult:
     """Run a runner and wait for it (`timeout` seconds at most; 0: no limit); progress is passed on as it comes."""
-    with Exchange(pool, "run", _arguments(fun, arg, kwarg, timeout, follow=True)) as exchange:
+    with Exchange(pool, "run", _arguments(fun, arg, kwarg, timeout, auth, follow=True)) as exchange:
         for kind, data in exchange:
             if kind == "result":
                 return decode_result(data)
@@ -45,16 +47,29 @@ def run(
     raise AssertionError("an exchange ends in a result or an error")
 
 
-def start(pool: Pool, fun: str, arg: Sequence[Any] = (), kwarg: Mapping[str, Any] | None = None) -> str:
+def start(
+    pool: Pool,
+    fun: str,
+    arg: Sequence[Any] = (),
+    kwarg: Mapping[str, Any] | None = None,
+    auth: Mapping[str, Any] | None = None,
+) -> str:
     """Start a runner and return its jid at once."""
-    return str(pool.call("run", **_arguments(fun, arg, kwarg, 0.0, follow=False))["jid"])
+    return str(pool.call("run", **_arguments(fun, arg, kwarg, 0.0, auth, follow=False))["jid"])
 
 
 def _arguments(
-    fun: str, arg: Sequence[Any], kwarg: Mapping[str, Any] | None, timeout: float, *, follow: bool
+    fun: str,
+    arg: Sequence[Any],
+    kwarg: Mapping[str, Any] | None,
+    timeout: float,
+    auth: Mapping[str, Any] | None,
+    *,
+    follow: bool,
 ) -> dict[str, Any]:
     payload = pack_payload({"fun": fun, "arg": list(arg), "kwarg": dict(kwarg or {})})
-    return {"fun": fun, "payload": payload, "timeout": timeout, "follow": follow}
+    credentials = {"auth": auth} if auth else {}
+    return {"fun": fun, "payload": payload, "timeout": timeout, "follow": follow, **credentials}
 
 
 def decode_result(data: Mapping[str, Any]) -> RunnerResult:
@@ -78,15 +93,21 @@ def decode_progress(data: Any) -> Any:
 class RunnerClient:
     """Run runners through the master whose configuration is at `c_path`: a file, its directory, or settings.
 
+    `auth` are credentials, a `token` or `eauth`, `username` and `password`; low data may hold its own.
+
     with RunnerClient() as runners:
         runners.cmd("manage.up")   # ['web1', 'web2']
     """
 
-    def __init__(self, c_path: str | os.PathLike[str] | Mapping[str, Any] = settings.DEFAULT_PATH) -> None:
+    def __init__(
+        self,
+        c_path: str | os.PathLike[str] | Mapping[str, Any] = settings.DEFAULT_PATH,
+        auth: Mapping[str, Any] | None = None,
+    ) -> None:
         given = c_path if isinstance(c_path, Mapping) else None
         place = settings.DEFAULT_PATH if isinstance(c_path, Mapping) else c_path
         self.settings = settings.load(place, given)
-        self.pool = Pool(self.settings.socket)
+        self.pool = Pool(self.settings.socket, of_keywords(auth or {}))
 
     def __enter__(self) -> RunnerClient:
         return self
@@ -113,14 +134,24 @@ class RunnerClient:
 
     def cmd_async(self, low: Mapping[str, Any] | str, arg: Sequence[Any] = (), **kwarg: Any) -> dict[str, Any]:
         """Start a runner, by its name or as `{"fun", "arg", "kwarg"}`; return `{"jid", "tag"}` at once."""
+        auth, low = _credentials(low)
         fun, args, kwargs = _low(low, arg, kwarg)
-        jid = start(self.pool, fun, args, kwargs)
+        jid = start(self.pool, fun, args, kwargs, auth)
         return {"jid": jid, "tag": f"run/{jid}"}
 
     def cmd_sync(self, low: Mapping[str, Any], timeout: float = 0.0, full_return: bool = False) -> Any:
         """Run a runner given as `{"fun", "arg", "kwarg"}` and return what it returns."""
-        fun, args, kwargs = _low(low, (), {})
-        return self.cmd(fun, args, kwargs, timeout=timeout, full_return=full_return)
+        auth, rest = _credentials(low)
+        fun, args, kwargs = _low(rest, (), {})
+        found = run(self.pool, fun, args, kwargs, timeout=timeout, auth=auth)
+        return _full(fun, found) if full_return else found.ret
+
+
+def _credentials(low: Mapping[str, Any] | str) -> tuple[dict[str, Any] | None, Mapping[str, Any] | str]:
+    """Take Salt's credentials out of low data; `password` alone is a runner's own keyword."""
+    if isinstance(low, str) or not {"token", "eauth"} & set(low):
+        return None, low
+    return of_keywords(low), {key: value for key, value in low.items() if key not in KEYS}
 
 
 def _low(

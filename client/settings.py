@@ -212,8 +212,8 @@ def _opens_block(value: str) -> bool:
 
 def _closed(value: str) -> bool:
     """Say whether a list or mapping in brackets ends on its own line, as far as one can see without parsing."""
-    rest = _COMMENT.sub("", value).strip()
-    return (rest[:1], rest[-1:]) in (("[", "]"), ("{", "}")) and "'" not in rest and '"' not in rest
+    rest = _QUOTED.sub("", _COMMENT.sub("", value)).strip()
+    return (rest[:1], rest[-1:]) in (("[", "]"), ("{", "}")) and _balanced(rest)
 
 
 def _flag(value: Any) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from .errors import ArgumentError, nearest
+from .secret import MASK, is_secret, sounds_secret
 
 Mode = Annotated[str, "mode"]
 """A file's mode as four octal digits or `keep`; written as 644, '644', '0644'."""
@@ -29,6 +30,7 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False,
 _NO_COMMAND = frozenset({"cmd.which_bin"})
 _COMMAND_KEYS = frozenset({"cmd", "source", "code"})
 MAX_INTEGER_DIGITS = 18
+MAX_BRACKETS = 10_000
 MAX_USAGE = 100
 
 
@@ -83,11 +85,22 @@ def parse_value(text: str) -> Any:
 def _parse_yaml(text: str) -> Any:
     import yaml  # only words in brackets and quotes need it
 
+    if text.count("[") + text.count("{") > MAX_BRACKETS:  # libyaml's composer recurses, and would overflow the stack
+        return text
     try:
-        value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe
-    except yaml.YAMLError:
+        if "&" in text and "*" in text:  # aliases could make it grow without bound
+            value = _with_aliases(text)
+        else:
+            value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError):  # the others: dates, numbers and keys that are none
         return text
     return value if isinstance(value, dict | list | str) else text
+
+
+def _with_aliases(text: str) -> Any:
+    from . import render_yaml
+
+    return render_yaml.load(text)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -210,6 +223,11 @@ def problems(function: Callable[..., Any], given: Mapping[str, Any]) -> list[str
     return mistakes
 
 
+def misfits(function: Callable[..., Any], count: int, kwargs: Mapping[str, Any]) -> list[str]:
+    """Return which of `count` positional and these keyword arguments a function has no place for, or lacks."""
+    return _misfits(_shape(function), count, kwargs)
+
+
 def _misfits(shape: _Shape, count: int, kwargs: Mapping[str, Any]) -> list[str]:
     mistakes = []
     if count > len(shape.positional) and not shape.takes_more:
@@ -245,11 +263,14 @@ def _fit(value: Any, parameter: inspect.Parameter, hints: Mapping[str, Any], mis
     try:
         return coerce(value, hint)
     except (ValueError, TypeError):
-        mistakes.append(f"'{parameter.name}' must be {describe(hint)}, not {value!r:.80}")
+        shown = MASK if is_secret(hint) or sounds_secret(parameter.name) else f"{value!r:.80}"
+        mistakes.append(f"'{parameter.name}' must be {describe(hint)}, not {shown}")
         return value
 
 
 def _admits_none(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return _admits_none(get_args(hint)[0])
     return hint is Any or hint is object or hint is None or type(None) in get_args(hint)
 
 

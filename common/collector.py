@@ -6,6 +6,14 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+_keeps = False
+
+
+def keep_what_is_built() -> None:
+    """Have the collector pass over what is built in its pauses, from now on: for a process that lives for one job."""
+    global _keeps
+    _keeps = True
+
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
@@ -16,4 +24,6 @@ def paused() -> Iterator[None]:
         yield
     finally:
         if running:
+            if _keeps:
+                gc.freeze()
             gc.enable()

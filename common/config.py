@@ -8,12 +8,10 @@ their names. A key near a known one is a mistake; any other unknown key is kept 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import logging
 import os
 import re
 import socket
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,19 +48,23 @@ def setting(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# nobody compares or prints configurations, and every program would make the code for it at its start
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Config:
     """Settings that master and minion share."""
 
     root_dir: str = setting("/", "Everything else lies below this directory; files of an unprivileged user start here.")
-    user: str = setting("", "The user that the daemon runs as; empty: whoever starts it.")
+    user: str = setting(
+        "", "The user that the daemon becomes before it opens a socket, for good; empty: whoever starts it."
+    )
     pki_dir: Path = setting(Path("/etc/ctl/pki"), "Where keys are kept, readable by the daemon's user only.")
     cachedir: Path = setting(Path("/var/cache/ctl"), "What can be fetched or computed again.")
     data_dir: Path = setting(Path("/var/lib/ctl"), "What must not be lost: jobs, keys' states, ledgers, outboxes.")
     sock_dir: Path = setting(Path("/run/ctl"), "Where the socket for clients on this machine is.")
     pidfile: Path | None = setting(
         None,
-        "Write the daemon's process id to this file; with -d, empty: ctl-master.pid or ctl-minion.pid in sock_dir.",
+        "Write the daemon's process id to this file; with -d, empty: ctl-master.pid or ctl-minion.pid in sock_dir "
+        "(with `user`, in master or minion in it).",
     )
     log_level: str = setting("warning", "What goes to the terminal: debug, info, warning, error, critical, quiet.")
     log_file: Path | None = setting(
@@ -86,6 +88,20 @@ class Config:
     )
     env_order: list[str] = setting([], "The order of environments where top files are merged.")
     renderer: str = setting("jinja|yaml", "The renderers of a file without a first line that names them.")
+    renderer_whitelist: list[str] = setting([], "Only these renderers; empty: all.")
+    renderer_blacklist: list[str] = setting([], "Not these renderers (py runs what is in a file).")
+    gpg_keydir: str = setting("", "Where gpg's keys are; empty: gpgkeys beside this configuration.")
+    gpg_decrypt_must_succeed: bool = setting(
+        True, "Make what gpg cannot decrypt an error, instead of leaving it as it is."
+    )
+    decrypt_pillar: list[Any] = setting(
+        [], "Keys of pillar to decrypt after it is put together: a:b, or {a:b: renderer}."
+    )
+    decrypt_pillar_default: str = setting("gpg", "The renderer that decrypts them where none is named.")
+    decrypt_pillar_delimiter: str = setting(":", "What is between the words of such a key.")
+    decrypt_pillar_renderers: list[str] = setting(
+        ["gpg"], "The renderers that may decrypt pillar, here and for pillar_enc."
+    )
     jinja_env: dict[str, Any] = setting({}, "Options of Jinja's environment for file templates (trim_blocks, ...).")
     jinja_sls_env: dict[str, Any] = setting({}, "Options of Jinja's environment for SLS files.")
     failhard: bool = setting(False, "End a state run at the first state that fails.")
@@ -96,6 +112,7 @@ class Config:
     pillar_merge_lists: bool = setting(False, "Append lists of pillar files instead of replacing them.")
     nodegroups: dict[str, Any] = setting({}, "Names for compound targets: {group: expression or list}.")
     module_dirs: list[str] = setting([], "Directories with more execution modules.")
+    render_dirs: list[str] = setting([], "Directories with more renderers.")
     state_output: str = setting("full", "How state runs print: full, terse, mixed, changes, filter; `_id` prints IDs.")
     state_verbose: bool = setting(True, "Print states that changed nothing, too.")
     file_ignore_glob: list[str] = setting([], "Globs of paths that the file server leaves out.")
@@ -105,8 +122,10 @@ class Config:
         "Serve what a symlink leads to wherever that is. Symlinks that end inside a root of their environment are "
         "always served.",
     )
-    heartbeat_seconds: float = setting(10.0, "How often each connection is probed.")
-    heartbeat_timeout_seconds: float = setting(30.0, "After which silence a connection is given up.")
+    heartbeat_seconds: float = setting(10.0, "How often a minion probes each of its connections.")
+    heartbeat_timeout_seconds: float = setting(
+        30.0, "After which silence of a minion's connection both ends give it up; the minion's setting counts."
+    )
     keepalive_seconds: float = setting(20.0, "How often a minion's session tells the master which jobs run.")
     config_dir: Path = setting(DEFAULT_DIRECTORY, "Where the configuration was read from; not for the file itself.")
     raw: Mapping[str, Any] = field(default_factory=dict, metadata={"help": ""}, repr=False, compare=False)
@@ -133,7 +152,7 @@ class Config:
         """Work out what depends on other settings or on the machine; each kind of configuration has its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MasterConfig(Config):
     """Settings of the master."""
 
@@ -146,21 +165,89 @@ class MasterConfig(Config):
     keep_jobs_seconds: float = setting(86400.0, "How long the job cache keeps a job.")
     delivery_window: float = setting(60.0, "How long a job waits for a minion that is away, in seconds.")
     auto_accept: bool = setting(False, "Accept every new key. For tests: whoever comes first owns the name.")
+    autosign_file: Path | None = setting(
+        None,
+        "A file of ids (globs or expressions, one a line, after it addresses or networks) whose first key is accepted.",
+    )
+    autoreject_file: Path | None = setting(None, "A file of the same kind, of ids whose keys are rejected.")
+    autosign_policy: Path | None = setting(
+        None,
+        "A program that decides on new keys: it reads JSON and exits with 0 to accept, 1 to leave the key waiting, "
+        "2 to reject it.",
+    )
+    autosign_policy_timeout: float = setting(10.0, "How long that program may take, in seconds.")
     max_pending: int = setting(1000, "How many keys may wait for acceptance.")
     pending_per_source: int = setting(10, "How many new keys one address may bring a minute.")
     handshake_rate: float = setting(10.0, "Handshakes a second from one address.")
     handshake_burst: int = setting(50, "Handshakes at once from one address.")
     handshake_rate_global: float = setting(2000.0, "Handshakes a second from all addresses.")
-    trusted_networks: list[str] = setting([], "Networks that may bring more handshakes (a site behind one address).")
+    trusted_networks: list[str] = setting(
+        ["127.0.0.0/8", "::1/128"],
+        "Networks whose addresses may bring more connections, handshakes and keys: a site behind one address.",
+    )
+    direct_minions: int = setting(
+        32, "A job for at most so many minions is sent to each of them alone, under its session's key; 0: never."
+    )
     trusted_rate: float = setting(1000.0, "Handshakes a second from one address of a trusted network.")
+    unauthenticated_per_source: int = setting(
+        50, "How many connections of one address (in IPv6, of one /64) may be open that have not shown a session."
+    )
+    unauthenticated_per_trusted: int = setting(20000, "The same, for one address of a trusted network.")
+    max_unauthenticated: int = setting(
+        1000,
+        "How many connections of all addresses that are not trusted may be open that have not shown a session, beside "
+        "two for each accepted minion. Some are dropped by chance from three quarters on.",
+    )
+    memory_budget: int = setting(
+        1024,
+        "Above so much memory, in MiB, beside 128 KiB for each accepted minion, connections that hold it are cut, and "
+        "where that does not help, the sockets are opened anew; 0: never.",
+    )
+    client_connections: int = setting(
+        512,
+        "How many clients on this machine may be connected; 64 of them are for root and the master's own user only.",
+    )
+    client_connections_per_user: int = setting(64, "How many of them may be of one user who may not do everything.")
+    session_rate: float = setting(2000.0, "Requests a second of one minion; over that it is told to wait.")
+    session_burst: int = setting(6000, "Requests of one minion at once.")
+    session_mib: float = setting(64.0, "MiB a second that one minion may send in requests; over that it waits.")
+    call_quota: float = setting(256.0, "MiB of returns of ctl-call that are taken of one minion an hour.")
+    upload_quota: float = setting(256.0, "MiB of large returns that may be under way to the master of one minion.")
+    grains_max_kib: int = setting(512, "The largest grains of one minion that are taken, in KiB, packed.")
     rekey_seconds: float = setting(3600.0, "After which time a session gets new keys.")
     session_idle_seconds: float = setting(900.0, "After which silence a session is forgotten.")
     publication_heartbeat_seconds: float = setting(10.0, "How often the head of the job log is published.")
     epoch_seconds: float = setting(86400.0, "How long one group key is used.")
+    sock_group: str = setting(
+        "", "The group that may reach the clients' socket, beside root; what its members may do, publisher_acl says."
+    )
     publisher_acl: dict[str, Any] = setting(
         {},
-        "Not in effect yet: who else may publish jobs, {user or %group: [{targets, functions, args}]}. "
-        "Today only root and the master's own user may.",
+        "What users of this machine may do beside root, {user or %group: [{targets, functions, args}]}; Salt's shapes "
+        "are understood. Nobody else may do anything.",
+    )
+    publisher_acl_blacklist: dict[str, Any] = setting(
+        {}, "What nobody but root may do, whatever is granted: {users: [patterns], modules: [patterns of functions]}."
+    )
+    external_auth: dict[str, Any] = setting(
+        {}, "What accounts may do once they authenticated: {pam, ldap or file: {user or group%: [as publisher_acl]}}."
+    )
+    auth_pam_service: str = setting("login", "The PAM service that checks accounts of external_auth: pam.")
+    auth_ldap: dict[str, Any] = setting(
+        {},
+        "The directory of external_auth: ldap: uri, ca_file, and user_dn or base_dn with filter; bind_dn and "
+        "bind_password_file; group_base_dn, group_filter, group_attribute.",
+    )
+    auth_file: Path | None = setting(
+        None, "The accounts of external_auth: file, one a line: name:hash:groups; `ctl-run auth.hash` makes hashes."
+    )
+    auth_failures: int = setting(5, "Failed authentications a minute, of one account and of one user of this machine.")
+    token_expire: float = setting(43200.0, "How long a token is valid, in seconds.")
+    token_idle_expire: float = setting(
+        14400.0, "After which time without use a token is invalid, in seconds; 0: never."
+    )
+    audit_log: Path | None = setting(
+        None, "The file that records who did what; empty: audit.log beside the master's data."
     )
     ext_pillar: list[Any] = setting([], "External pillars, in order: [{name: argument, list or mapping of arguments}].")
     ext_pillar_first: bool = setting(
@@ -176,12 +263,20 @@ class MasterConfig(Config):
         "ref_types, saltenv_whitelist, saltenv_blacklist}]}.",
     )
     gitfs_update_interval: float = setting(60.0, "How often git repositories are fetched, in seconds.")
+    gitfs_saltenv: list[Any] = setting(
+        [],
+        "Environments by other branches, tags, commits or directories: [{env: [ref: …, root: …, mountpoint: …]}].",
+    )
+    gitfs_disable_saltenv_mapping: bool = setting(False, "Have no environments but base and those of gitfs_saltenv.")
     gitfs_base: str = setting("master", "The branch or tag that is the environment base.")
     gitfs_root: str = setting("", "The directory in a repository that is the state tree.")
     gitfs_mountpoint: str = setting("", "The directory of the state tree that a repository appears in.")
     gitfs_ref_types: list[str] = setting(["branch", "tag"], "What of a repository is an environment: branch, tag.")
     gitfs_saltenv_whitelist: list[str] = setting([], "Only these environments (globs or expressions); empty: all.")
     gitfs_saltenv_blacklist: list[str] = setting([], "Not these environments (globs or expressions).")
+    git_timeout: float = setting(
+        300.0, "How long one git command may take, in seconds; a remote that hangs is given up."
+    )
     git_protocols: list[str] = setting(
         ["https", "ssh", "file"], "The protocols that git may speak: https, ssh, file (a path here), http, git."
     )
@@ -197,9 +292,10 @@ class MasterConfig(Config):
     def _complete(cls, values: dict[str, Any], lines: Mapping[str, tuple[str, int]]) -> None:
         for name in ("publish_port", "ret_port"):
             _check_port(name, values.get(name, 0), lines)
+        _place(values, ("auth_file", "audit_log", "autosign_file", "autoreject_file", "autosign_policy"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MinionConfig(Config):
     """Settings of a minion."""
 
@@ -208,6 +304,9 @@ class MinionConfig(Config):
     master_port: int = setting(REQUEST_PORT, "The master's request port; its publish port is learnt from it.")
     master_fingerprint: str = setting("", "The fingerprint that the master's key must have, from `ctl-key -F`.")
     tofu: bool = setting(True, "Trust the key of the first master that answers, where no fingerprint is given.")
+    enroll_token_file: Path | None = setting(
+        None, "A file with an enrolment token of the master (`ctl-key token create`), readable by its owner only."
+    )
     grains: dict[str, Any] = setting({}, "Grains of this minion that win over those of the machine.")
     file_client: str = setting(
         "remote", "Where files and pillar come from: remote (the master) or local (the roots here)."
@@ -238,6 +337,11 @@ class MinionConfig(Config):
     states_dirs: list[str] = setting([], "Directories with more state modules.")
     grains_dirs: list[str] = setting([], "Directories with more grains.")
     disable_modules: list[str] = setting([], "Execution modules that must not be used here.")
+    allowed_functions: list[str] = setting(
+        [],
+        "The functions and states (globs: test.*, state.apply, pkg.installed) that the master may have this minion "
+        "run, by whatever way it names them; empty: all.",
+    )
 
     @classmethod
     def _complete(cls, values: dict[str, Any], lines: Mapping[str, tuple[str, int]]) -> None:
@@ -247,6 +351,7 @@ class MinionConfig(Config):
                 "id", f"{values['id']!r} is no minion id: letters, digits, '.', '_' and '-', at most 128", lines
             )
         _check_port("master_port", values.get("master_port", 0), lines)
+        _place(values, ("enroll_token_file",))
         _check_word("file_client", values, ("remote", "local"), lines)
         _check_word("unknown_arguments", values, ("error", "warn"), lines)
 
@@ -275,6 +380,8 @@ def unknown_keys(config: Config) -> list[str]:
 def _load(cls: type[C], name: str, directory: Path, overrides: Mapping[str, Any]) -> C:
     values: dict[str, Any] = {}
     lines: dict[str, tuple[str, int]] = {}
+    if (more := directory / f"{name}.d").is_dir():
+        _check_writers(more)
     for path in [directory / name, *sorted((directory / f"{name}.d").glob("*.conf"))]:
         for key, (value, line) in _read(path).items():
             values[key] = value
@@ -332,13 +439,10 @@ def _pairs(loader: Any, node: Any, path: str) -> dict[str, tuple[Any, int]]:
 
 def _check_writers(path: Path) -> None:
     """Refuse a file that others could have written: it, or a directory above it."""
-    for place in (path, *path.resolve().parents):
-        info = place.stat()
-        sticky = info.st_mode & stat.S_ISVTX and info.st_uid == 0
-        if info.st_mode & stat.S_IWOTH and not sticky:
-            raise ConfigError(
-                f"everyone can write {place}, so it is not read", path=str(path), hint=f"chmod o-w {place}"
-            )
+    from .writers import other_writers  # programs that find no file need none
+
+    if found := other_writers(path):
+        raise ConfigError(f"{found[0]}, so it is not read", path=str(path), hint=found[1])
 
 
 def _validated(cls: type[Config], given: Mapping[str, Any], lines: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
@@ -399,6 +503,8 @@ def _check_unknown(key: str, known: Mapping[str, Any], lines: Mapping[str, tuple
 
 def edits(one: str, other: str) -> int:
     """Count the letters that differ between two words, as insertions and deletions of a best match (pairs once)."""
+    import difflib
+
     count = 0
     for tag, a, b, c, d in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
         if tag != "equal":
@@ -425,6 +531,14 @@ def _check_word(
 
 def _default(cls: type[Config], name: str) -> Any:
     return next(f.default for f in dataclasses.fields(cls) if f.name == name)
+
+
+def _place(values: dict[str, Any], names: Sequence[str]) -> None:
+    """Put those of the named paths that are set below the root directory."""
+    root = Path(os.path.abspath(values.get("root_dir", "/")))
+    for name in names:
+        if values.get(name) is not None:
+            values[name] = _below(root, values[name])
 
 
 def _below(root: Path, path: Path) -> Path:

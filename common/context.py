@@ -129,6 +129,7 @@ class Context:
     daemon: DaemonPort
     functions: Mapping[str, Function] = field(default_factory=dict)
     states: Mapping[str, Function] = field(default_factory=dict)
+    renderers: Mapping[str, Function] = field(default_factory=dict)  # users' own, by their names
     test: bool = False
     jid: str = ""
     # What the job was published to call: a command given to `cmd.run` by hand may use the shell, a plugin's may not.
@@ -139,8 +140,12 @@ class Context:
     scratch: dict[str, Any] = field(default_factory=dict)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Call an execution function by its name (`pkg.install`)."""
-        return self.functions[name](*args, **kwargs)
+        """Call an execution function by its name (`pkg.install`), for a purpose of a built-in function's own.
+
+        A name that comes from a job, a state or a template goes through `functions`, which asks what is allowed here.
+        """
+        find: Callable[[str], Function] = getattr(self.functions, "find", self.functions.__getitem__)
+        return find(name)(*args, **kwargs)
 
 
 _process: list[Context] = []

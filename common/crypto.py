@@ -41,6 +41,7 @@ CONTEXT_PUBLICATION: Final = b"ctl1/publication\0"
 CONTEXT_ROTATE: Final = b"ctl1/rotate\0"
 
 _MAX_KEY_FILE_BYTES: Final = 16384
+_END_OF_PRIVATE: Final = b"-----END PRIVATE KEY-----"
 
 
 class SigningKey:
@@ -77,7 +78,11 @@ class IdentityKey(SigningKey):
             raise ConfigError(f"not a private key in PEM: {error}", path=str(path)) from None
         if not isinstance(private, Ed25519PrivateKey):
             raise ConfigError("the private key is not an Ed25519 key", path=str(path))
-        return cls(private.private_bytes_raw())
+        key = cls(private.private_bytes_raw())
+        # any 32 bytes are a key, so it takes the public half beside it to see that one of them changed
+        if (beside := data.partition(_END_OF_PRIVATE)[2].strip()) and beside != public_pem(key.public).encode().strip():
+            raise ConfigError("the two halves of the key do not belong together: the file is damaged", path=str(path))
+        return key
 
     @classmethod
     def load_or_create(cls, path: Path, random: Random = os.urandom) -> IdentityKey:
@@ -94,10 +99,11 @@ class IdentityKey(SigningKey):
         write_private_file(path, self.pem())
 
     def pem(self) -> bytes:
-        """Return the private key as PEM (PKCS 8, not encrypted)."""
-        return self._private.private_bytes(
+        """Return the private key as PEM (PKCS 8, not encrypted), and the public one after it."""
+        private = self._private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        return private + public_pem(self.public).encode()
 
 
 class VerifyingKey:
@@ -284,6 +290,24 @@ def write_private_file(path: Path, data: bytes, *, replace: bool = True) -> None
     finally:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(temporary)
+
+
+def move_private_file(source: Path, target: Path) -> None:
+    """Give a key file the name of another, which is gone then; at once, and durably."""
+    try:
+        os.replace(source, target)
+        _sync_directory(target.parent)
+    except OSError as error:
+        raise StorageError(f"the key file cannot be renamed: {error.strerror}", path=str(target)) from error
+
+
+def remove_private_file(path: Path) -> None:
+    """Remove a key file, durably; one that is not there is no error."""
+    try:
+        path.unlink(missing_ok=True)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise StorageError(f"the key file cannot be removed: {error.strerror}", path=str(path)) from error
 
 
 def _write_new_file(path: Path, data: bytes) -> None:

@@ -8,27 +8,42 @@ import contextlib
 import dataclasses
 import logging
 import os
-import pwd
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from .. import __version__
+from .atomic import atomic_write
 from .config import Config, unknown_keys
 from .errors import ConfigError, CtlError
 from .log import set_up
+from .privileges import become
+from .secret import remember_config
 from .systemd import notify
+from .writers import make_own_directory
 
 log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=Config)
 LOG_DIRECTORY = Path("/var/log/ctl")
 STARTED = b"\0"
+PRIVATE_UMASK = 0o077
+"""Of the daemons: nobody else reads what they make, unless its place says so. Jobs have 022."""
 
 Started = Callable[[], None]
 """To be called once, when the daemon serves."""
+
+
+class _Version(argparse.Action):
+    """Show which ctl this is, and which ZeroMQ stands between it and the network."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from .sockets import describe_library  # loads ZeroMQ
+
+        sys.stdout.write(f"{parser.prog} {__version__}\nlibzmq {describe_library()}\n")
+        parser.exit(0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +63,15 @@ class Daemon(Generic[C]):
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run the program; return its exit code."""
         options = self._parser().parse_args(argv)
+        os.umask(PRIVATE_UMASK)
         try:
             if options.config_dir is not None and not options.config_dir.is_dir():
                 raise ConfigError(f"-c: there is no directory {options.config_dir}")
             config = _with_paths(self.load(options.config_dir, _overrides(options)), options)
-            become(config.user)
             if options.daemon:
                 config = self._for_background(config)
+            become(config.user, self._directories(config))
+            remember_config(config.raw)
             set_up(config.log_level, config.log_file, config.log_level_logfile)
             return self._run_in_background(config) if options.daemon else self._run(config)
         except (CtlError, OSError) as error:
@@ -71,8 +88,19 @@ class Daemon(Generic[C]):
         add("--log-file-level", metavar="LEVEL", help="the level of the log file")
         add("--pid-file", type=Path, metavar="FILE", help="write the process id to FILE")
         add("-u", "--user", help="run as this user")
-        add("-V", "--version", action="version", version=f"{self.program} {__version__}")
+        add("-V", "--version", action=_Version, nargs=0, help="show the versions of ctl and of libzmq, and exit")
         return made
+
+    def _directories(self, config: C) -> Iterator[tuple[Path, int]]:
+        """Name what the daemon writes into, and with which modes."""
+        yield config.pki_dir, 0o700
+        for path in (config.data_dir, config.cachedir):
+            yield path / self.word, 0o700
+        yield config.sock_dir / self.word, 0o750
+        if config.log_file is not None:
+            yield config.log_file.parent, 0o750
+        if config.pidfile is not None and config.pidfile.parent != config.sock_dir / self.word:
+            yield config.pidfile.parent, 0o755
 
     def _for_background(self, config: C) -> C:
         """Fill in where a daemon without a terminal logs to, and where it says which process it is."""
@@ -80,8 +108,12 @@ class Daemon(Generic[C]):
         return dataclasses.replace(
             config,
             log_file=config.log_file or root / LOG_DIRECTORY.relative_to("/") / self.word,
-            pidfile=config.pidfile or config.sock_dir / f"{self.program}.pid",
+            pidfile=config.pidfile or self._pid_directory(config) / f"{self.program}.pid",
         )
+
+    def _pid_directory(self, config: C) -> Path:
+        """Return where the pid file goes: of an ordinary user into the one directory below that is this user's."""
+        return config.sock_dir / self.word if config.user else config.sock_dir
 
     def _run(self, config: C, tell: Callable[[bytes], None] = lambda said: None) -> int:
         """Run until a signal stops it. The first signal closes cleanly, the second kills."""
@@ -167,23 +199,6 @@ def sentence(error: Exception) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
-def become(user: str) -> None:
-    """Become the user that the configuration names, with its groups and nothing else."""
-    if not user:
-        return
-    try:
-        account = pwd.getpwnam(user)
-    except KeyError:
-        raise ConfigError(f"there is no user {user!r} on this machine", key="user") from None
-    if account.pw_uid == os.geteuid():
-        return
-    if os.geteuid() != 0:
-        raise ConfigError(f"only root can run this as {user}", key="user")
-    os.initgroups(user, account.pw_gid)
-    os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
-    os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
-
-
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:
     given = {
         "log_level": options.log_level,
@@ -207,8 +222,8 @@ def _pid_file(path: Path | None) -> Iterator[None]:
         yield
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{os.getpid()}\n", encoding="ascii")
+        make_own_directory(path.parent, 0o755)
+        atomic_write(path, f"{os.getpid()}\n".encode(), mode=0o644)
     except OSError as error:
         raise ConfigError(f"pidfile: {path} cannot be written: {error.strerror}", key="pidfile") from error
     try:

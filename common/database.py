@@ -2,10 +2,15 @@
 
 The only importer of `sqlite3`. A write is a function that is given a cursor; its future resolves once it is on disk
 (WAL, `synchronous=FULL`). What arrives during a commit goes into the next one together.
+
+A disk that is full fails writes until there is space again. A disk that fails to sync is not asked twice: what it holds
+is not known any more, so every write is refused from then on. A closed database is sealed (see `seal`), so that what
+changed while nobody had it open is seen at the next opening.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import sqlite3
@@ -15,7 +20,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+from . import crash
+from . import seal as seals
 from .errors import StorageError
+from .writers import make_own_directory
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +34,9 @@ IntegrityError = sqlite3.IntegrityError
 
 MAX_GROUP = 512
 _STOP: Any = object()
+# What is wrong with the write itself; everything else is wrong with the disk or the file, and fails the whole commit.
+_ITS_OWN_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+_SYNC_FAILED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 
 
 class Database:
@@ -39,6 +50,8 @@ class Database:
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Write, Future[Any]]] = queue.SimpleQueue()
         self._closed = False
+        self._failed = ""
+        self._before_commit, self._after_commit = f"{path.stem}.before_commit", f"{path.stem}.after_commit"
         self._thread = threading.Thread(target=self._write_loop, name=f"writer {path.name}", daemon=True)
 
     @classmethod
@@ -50,15 +63,20 @@ class Database:
         """
         database = cls(path, durable=durable)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_own_directory(path.parent)
+            seals.check(path)
             path.touch(mode=0o600, exist_ok=True)
             with_connection = database._connect()
             try:
                 _migrate(with_connection, path, migrations)
             finally:
                 with_connection.close()
+            with contextlib.suppress(PermissionError):
+                seals.sync(path.parent.parent)  # the directory may be new, too
+        except StorageError:
+            raise
         except (sqlite3.Error, OSError) as error:
-            raise StorageError(f"the database {path} cannot be opened: {error}") from error
+            raise StorageError(f"the database {path} cannot be opened: {_in_words(error)}") from error
         database._thread.start()
         return database
 
@@ -94,8 +112,8 @@ class Database:
         """
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # who stops waiting for a write does not stop the write
-        if self._closed:
-            future.set_exception(StorageError(f"the database {self.path} is closed"))
+        if self._closed or self._failed:
+            future.set_exception(StorageError(self._failed or f"the database {self.path} is closed"))
             return future
         self._queue.put((work, future))
         return future
@@ -115,14 +133,25 @@ class Database:
             for reader in self._readers:
                 reader.close()
             self._readers.clear()
+        if not self._failed:
+            seals.seal(self.path)
 
     def _write_loop(self) -> None:
-        connection = self._connect()
+        connection: sqlite3.Connection | None = None
         try:
             while (group := self._next_group()) is not None:
-                self._commit(connection, group)
+                try:
+                    connection = connection or self._connect()
+                    self._commit(connection, group)
+                except Exception as error:  # the boundary around one commit: who waits for it must hear of it
+                    self._fail(group, error)
+                    if connection is not None:
+                        _give_up(connection)
+                        connection = None
+                group.clear()  # nothing large is held while it waits for the next
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
 
     def _next_group(self) -> list[tuple[Write, Future[Any]]] | None:
         group = [self._queue.get()]
@@ -139,16 +168,16 @@ class Database:
         return group
 
     def _commit(self, connection: sqlite3.Connection, group: list[tuple[Write, Future[Any]]]) -> None:
+        if self._failed:
+            raise StorageError(self._failed)
         done: list[tuple[Future[Any], Any]] = []
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            cursor = connection.cursor()
-            for work, future in group:
-                self._run_one(cursor, work, future, done)
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._fail(connection, group, error)
-            return
+        connection.execute("BEGIN IMMEDIATE")
+        cursor = connection.cursor()
+        for work, future in group:
+            self._run_one(cursor, work, future, done)
+        crash.at(self._before_commit)
+        connection.execute("COMMIT")
+        crash.at(self._after_commit)
         for future, value in done:
             future.set_result(value)
 
@@ -158,9 +187,9 @@ class Database:
         cursor.execute("SAVEPOINT one")
         try:
             value = work(cursor)
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:  # the boundary around one writer's function: it is undone alone
+            if isinstance(error, sqlite3.Error) and not isinstance(error, _ITS_OWN_FAULT):
+                raise
             cursor.execute("ROLLBACK TO one")
             cursor.execute("RELEASE one")
             future.set_exception(error)
@@ -168,15 +197,32 @@ class Database:
         cursor.execute("RELEASE one")
         done.append((future, value))
 
-    def _fail(
-        self, connection: sqlite3.Connection, group: list[tuple[Write, Future[Any]]], error: sqlite3.Error
-    ) -> None:
-        log.error("the database %s did not take a write: %s", self.path, error)
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+    def _fail(self, group: list[tuple[Write, Future[Any]]], error: Exception) -> None:
+        """Tell everybody who waits for a commit that failed; after a failed sync, everybody who comes later, too."""
+        if getattr(error, "sqlite_errorcode", 0) in _SYNC_FAILED:
+            self._failed = f"the disk failed to sync the database {self.path}: nothing more is written before a restart"
+            log.critical("the disk failed to sync the database %s: nothing more is written before a restart", self.path)
+        elif not self._failed:
+            log.error("the database %s did not take a write: %s", self.path, _in_words(error))
+        text = self._failed or f"the database {self.path} did not take a write: {_in_words(error)}"
         for _work, future in group:
             if not future.done():
-                future.set_exception(StorageError(f"the database {self.path} did not take a write: {error}"))
+                future.set_exception(StorageError(text))
+
+
+def _in_words(error: Exception) -> str:
+    """Say what went wrong; a full disk in the words that people look for."""
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+        return "no space left on the device"
+    return str(error)
+
+
+def _give_up(connection: sqlite3.Connection) -> None:
+    """Close a connection whose commit failed: what it had begun is undone by that."""
+    try:
+        connection.close()
+    except sqlite3.Error as error:
+        log.debug("a connection did not close: %s", error)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import bisect
 import fnmatch
-import hashlib
 import os
 import re
 import stat
@@ -24,6 +23,8 @@ from .errors import FileServerError, nearest
 
 SCHEMES = ("salt://", "ctl://")
 MAX_PATH_BYTES = 1024
+# The environment whose directories serve all that are not named.
+ANY_ENVIRONMENT = "__env__"
 MAX_NAME_BYTES = 255
 MAX_CACHED_DIGESTS = 100_000
 # What changed this short a time ago may change again within one tick of its time stamp, so it is not remembered.
@@ -57,7 +58,10 @@ def check_relative(path: str) -> str:
     it spells `..` or a root elsewhere.
     """
     words = [word for word in path.split("/") if word not in ("", ".")]
-    encoded = path.encode("utf-8", "surrogateescape")
+    try:
+        encoded = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise FileServerError(f"{_shown(path)} holds characters that no name of a file has") from None
     if not words or path.startswith(("/", "\\")) or "\0" in path:
         raise FileServerError(f"{_shown(path)} is not a path in the tree")
     if any(".." in word.split("\\") for word in words):
@@ -100,6 +104,8 @@ class Digests:
         known = self._known.get(path)
         if known is not None and known[0] == key:
             return known[1]
+        import hashlib  # `ctl-call` begins without it
+
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS:
@@ -138,9 +144,10 @@ class _Scan:
 class Roots:
     """The files of local directories, by environment (implements `context.FileSource`).
 
-    `roots` maps each environment to its directories; the first directory that has a file wins. Paths that match
-    `ignore_glob` or `ignore_regex` do not exist. A symlink counts where it ends inside some root of its environment;
-    others only with `follow_symlinks`.
+    `roots` maps each environment to its directories; the first directory that has a file wins. The directories of
+    `__env__` serve the environments that are not named: their names take the place of `__env__` in them. Paths that
+    match `ignore_glob` or `ignore_regex` do not exist. A symlink counts where it ends inside some root of its
+    environment; others only with `follow_symlinks`.
     """
 
     def __init__(
@@ -209,6 +216,8 @@ class Roots:
 
     def tree_fingerprint(self, saltenv: str) -> str:
         """Return a digest that changes when any file of the environment is added, removed or written to."""
+        import hashlib
+
         scan = self._scan(saltenv)
         digest = hashlib.sha256()
         for name, path in sorted(scan.files.items()):
@@ -248,11 +257,22 @@ class Roots:
 
     def _directories(self, saltenv: str) -> list[str]:
         known = self._roots.get(saltenv)
+        if known is None and ANY_ENVIRONMENT in self._roots:
+            found = self._stand_ins(saltenv)
+            if found:
+                return found
         if known is None:
             near = nearest(saltenv, self._roots)
             hint = f"did you mean {near!r}?" if near else f"known: {', '.join(self._roots) or 'none'}"
             raise FileServerError(f"no such environment {_shown(saltenv)}", hint=hint)
         return known
+
+    def _stand_ins(self, saltenv: str) -> list[str]:
+        """Return the directories of `__env__` for an environment: none where it has none of its own."""
+        if check_relative(saltenv) != saltenv:  # a peer names it: one spelling for each, which stays below the root
+            return []
+        found = [root.replace(ANY_ENVIRONMENT, saltenv) for root in self._roots[ANY_ENVIRONMENT]]
+        return found if any(map(os.path.isdir, found)) else []
 
     def _is_ignored(self, relative: str) -> bool:
         return any(match(relative) for match in self._ignored)

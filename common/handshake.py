@@ -18,6 +18,7 @@ from . import crypto, wire
 from .errors import HandshakeError, PinError, SealError, UnsupportedSuite, WireError
 from .hints import Busy, Hint, NoSession, Nudge, Unsupported, encode_hint, parse_hint
 from .session import SessionKeys
+from .succession import check_chain
 from .wire import frame_type
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "handshake_id",
     "parse_hello",
     "parse_hint",
+    "token_key",
     "valid_id",
 ]
 
@@ -60,6 +62,9 @@ MAX_ELEMENTS: Final = 200
 _NAME: Final = b"ctl-handshake-1_X25519_Ed25519_SHA256_AES256GCM"
 _NO_BYTES: Final = bytes(16)
 _NONCE: Final = bytes(12)
+_ENROLL: Final = b"ctl1 enroll"
+_ENROLL_MASTER: Final = b"ctl1 enroll master"
+_ENROLL_KEY: Final = b"ctl1 enroll key"
 _HELLO: Final = struct.Struct(">8s32s32s16s16s16s8s")
 _CHALLENGE: Final = struct.Struct(">8s32s32s16s")
 _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -76,6 +81,11 @@ def valid_id(text: str) -> bool:
 def handshake_id(frame: bytes) -> bytes:
     """Return the handshake that an AUTH, a RESULT or a NUDGE belongs to (in a CHALLENGE it stands further back)."""
     return wire.session_id(frame)
+
+
+def token_key(token_id: bytes, token: bytes) -> bytes:
+    """Return the key that both sides prove an enrolment token by; the master keeps it instead of the token."""
+    return crypto.mac(token, _ENROLL_KEY + token_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,11 @@ class Claim:
         """The fingerprint of the claiming key."""
         return crypto.fingerprint(crypto.MINION, self.public)
 
+    @property
+    def instance(self) -> str:
+        """The name of the process that the minion is, as it gives it; empty where it gives none."""
+        return str(self.versions.get("instance", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -115,14 +130,16 @@ class Outcome:
     group: list[Any] | None
     session_keys: SessionKeys | None
     t_master_ms: int
-    enroll_proof: bytes | None = None
+    knows_token: bool = False  # the master proved that it knows the enrolment token
 
 
 class Initiator:
     """The minion's side: `hello()`, then `challenge(M2)`, then `result(M4)`.
 
     `pin` is the fingerprint of the master's key where one is known. `check_pin(master_public, chain)` is called once
-    the master has proved that it holds its key and before M3 exists; it stores a first pin durably, or raises PinError.
+    the master has proved that it holds its key (where `chain` is not empty: that it follows the pinned one) and before
+    M3 exists; it stores a new pin durably, or raises PinError. `token` is the id and the key of an enrolment token:
+    where nothing is pinned, the master must prove in M4 that it knows the token, and `check_pin` is called after that.
     """
 
     def __init__(
@@ -135,6 +152,7 @@ class Initiator:
         last_log_off: int = 0,
         random: crypto.Random = os.urandom,
         check_pin: CheckPin | None = None,
+        token: tuple[bytes, bytes] | None = None,
     ) -> None:
         if not valid_id(id):
             raise HandshakeError(f"not a minion id: {id!r}", hint="letters, digits, '.', '_' and '-', at most 128")
@@ -147,6 +165,7 @@ class Initiator:
         self._versions = dict(versions or {})
         self._last_log_off = last_log_off
         self._check_pin = check_pin
+        self._token = token
         self._nonce = random(32)
         self._ephemeral = crypto.Agreement(random)
         self._transcript: _Transcript | None = None
@@ -155,6 +174,11 @@ class Initiator:
         self.master_public = b""
         self.master_fingerprint = ""
         self.t_master_ms = 0
+
+    @property
+    def ephemeral(self) -> bytes:
+        """The public half of this handshake's own key: what a puzzle is about."""
+        return self._ephemeral.public
 
     def hello(self, puzzle_seed: bytes = _NO_BYTES, puzzle_nonce: bytes = _NO_BYTES) -> bytes:
         """Return M1; again, with a solved puzzle, where the master answered BUSY."""
@@ -195,12 +219,13 @@ class Initiator:
         if clear[8:] != self.handshake_id:
             raise HandshakeError("the result belongs to another handshake")
         status, t_master_ms, params, group, proof = _result_fields(transcript.open("k4", sealed))
+        knows_token = self._check_token(transcript.h, proof)
         transcript.mix(sealed)
         keys = transcript.session_keys() if status == ACCEPTED else None
         self._begun().wipe()
         transcript.wipe()
         self._step = 0
-        return Outcome(status, params, group, keys, t_master_ms, proof)
+        return Outcome(status, params, group, keys, t_master_ms, knows_token)
 
     def _begun(self) -> _Transcript:
         assert self._transcript is not None
@@ -210,36 +235,74 @@ class Initiator:
         """Check the master's key against the pin, its signature, and then with the caller, in that order."""
         public, chain, signature, t_master_ms = _challenge_fields(fields)
         found = crypto.fingerprint(crypto.MASTER, public)
-        if self._pin is not None and self._pin != crypto.fingerprint_digest(crypto.MASTER, public):
-            raise PinError(
-                f"the master's key is {found}, not the pinned {crypto.fingerprint_text(self._pin)}",
-                hint="if the master's key was replaced on purpose, reset the pin on this minion",
-            )
+        changed = self._pin is not None and self._pin != crypto.fingerprint_digest(crypto.MASTER, public)
+        if changed:
+            self._check_succession(found, public, chain, t_master_ms)
         if not crypto.verify(public, crypto.CONTEXT_HANDSHAKE_MASTER, signature, h + _master_digest(public, chain)):
             raise HandshakeError("the master did not prove that it holds its key")
         self.master_public = public
         self.master_fingerprint = found
         self.t_master_ms = t_master_ms
-        if self._check_pin is not None:
-            self._check_pin(public, chain)
+        if self._check_pin is not None and not self._trusts_by_token:
+            self._check_pin(public, chain if changed else ())
+
+    @property
+    def _trusts_by_token(self) -> bool:
+        return self._token is not None and self._pin is None
+
+    def _check_succession(self, found: str, public: bytes, chain: tuple[bytes, ...], now_ms: int) -> None:
+        assert self._pin is not None
+        try:
+            check_chain(chain, self._pin, public, now_ms)
+        except PinError as error:
+            why = f" ({error.message})" if chain else ""
+            raise PinError(
+                f"the master's key is {found}, not the pinned {crypto.fingerprint_text(self._pin)}{why}",
+                hint="if it was replaced on purpose: ctl-minion trust reset",
+            ) from None
+
+    def _check_token(self, h: bytes, proof: bytes | None) -> bool:
+        """Say whether the master proved that it knows the token; raises PinError where all trust hangs on that."""
+        if self._token is None:
+            return False
+        known = proof is not None and crypto.same(proof, crypto.mac(self._token[1], _ENROLL_MASTER + h))
+        if not known and (proof is not None or self._trusts_by_token):
+            raise PinError(
+                f"the master with the key {self.master_fingerprint} does not know this minion's enrolment token",
+                hint="is it the right master, and does `ctl-key token list` show the token?",
+            )
+        if self._trusts_by_token and self._check_pin is not None:
+            self._check_pin(self.master_public, ())
+        return known
 
     def _auth(self, transcript: _Transcript) -> bytes:
         claim = _minion_digest(self._id, self._kind, self._identity.public)
         signature = self._identity.sign(crypto.CONTEXT_HANDSHAKE_MINION, transcript.h + claim)
-        fields = [self._id, self._kind, self._identity.public, signature, self._versions, self._last_log_off, None]
+        public, enroll = self._identity.public, None
+        if self._token is not None:
+            enroll = [self._token[0], crypto.mac(self._token[1], _ENROLL + transcript.h + public)]
+        fields = [self._id, self._kind, public, signature, self._versions, self._last_log_off, enroll]
         return _sealed_frame(wire.AUTH, self.handshake_id, transcript, "k3", fields, MAX_AUTH_BYTES)
 
 
 class Responder:
     """The master's side of one handshake: `hello(M1)`, `auth(M3)`, and, once it has decided, `result(...)`.
 
-    `now_ms` is the master's clock. `hsid` names the handshake in the master's table of half-open ones.
+    `now_ms` is the master's clock. `chain` are the certificates that lead to `identity` from the keys before it.
+    `hsid` names the handshake in the master's table of half-open ones.
     """
 
     def __init__(
-        self, identity: crypto.IdentityKey, random: crypto.Random = os.urandom, *, now_ms: Callable[[], int]
+        self,
+        identity: crypto.IdentityKey,
+        random: crypto.Random = os.urandom,
+        *,
+        now_ms: Callable[[], int],
+        chain: tuple[bytes, ...] = (),
     ) -> None:
         self._identity = identity
+        self._chain = chain
+        self._proof: tuple[bytes, bytes] | None = None  # of the minion's token, and over what
         self._random = random
         self._now_ms = now_ms
         self._transcript = _Transcript()
@@ -257,9 +320,9 @@ class Responder:
         transcript.mix(clear)
         transcript.agree(ephemeral, found.ephemeral)
         ephemeral.wipe()
-        public = self._identity.public
-        signature = self._identity.sign(crypto.CONTEXT_HANDSHAKE_MASTER, transcript.h + _master_digest(public, ()))
-        sealed = transcript.seal("k2", [public, [], signature, self._now_ms()])
+        public, chain = self._identity.public, self._chain
+        signature = self._identity.sign(crypto.CONTEXT_HANDSHAKE_MASTER, transcript.h + _master_digest(public, chain))
+        sealed = transcript.seal("k2", [public, list(chain), signature, self._now_ms()])
         transcript.mix(sealed)
         self._transcript, self.hsid, self._step = transcript, handshake, wire.AUTH
         return clear + sealed
@@ -284,22 +347,32 @@ class Responder:
         data = self._transcript.h + _minion_digest(claim.id, claim.kind, claim.public)
         if not crypto.verify(claim.public, crypto.CONTEXT_HANDSHAKE_MINION, signature, data):
             raise HandshakeError("the minion did not prove that it holds its key")
+        if claim.enroll is not None:
+            self._proof = claim.enroll[1], _ENROLL + self._transcript.h + claim.public
         self._transcript.mix(sealed)
         self._step = wire.RESULT
         return claim
+
+    def proves(self, token_key: bytes) -> bool:
+        """Say whether the minion proved that it knows the token of this key."""
+        return self._proof is not None and crypto.same(self._proof[0], crypto.mac(token_key, self._proof[1]))
 
     def result(
         self,
         status: str,
         params: Mapping[str, Any],
         group: list[Any] | None = None,
-        enroll_proof: bytes | None = None,
+        token_key: bytes | None = None,
     ) -> tuple[bytes, SessionKeys | None]:
-        """Return M4 and, where the status is `accepted`, the keys of the session; ends the handshake."""
+        """Return M4 and, where the status is `accepted`, the keys of the session; ends the handshake.
+
+        `token_key` is the key of the token that the minion named, which proves to it who this master is.
+        """
         _expect_step(self._step == wire.RESULT)
-        fields = [status, self._now_ms(), dict(params), group, enroll_proof]
-        _result_fields(fields)
         transcript = self._transcript
+        proof = crypto.mac(token_key, _ENROLL_MASTER + transcript.h) if token_key is not None else None
+        fields = [status, self._now_ms(), dict(params), group, proof]
+        _result_fields(fields)
         sealed_frame = _sealed_frame(wire.RESULT, self.hsid, transcript, "k4", fields, MAX_RESULT_BYTES)
         transcript.mix(sealed_frame[24:])
         keys = transcript.session_keys() if status == ACCEPTED else None

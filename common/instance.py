@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from .errors import ConfigError
+from .writers import make_own_directory
 
 PATIENCE_SECONDS = 5.0
 PAUSE_SECONDS = 0.02
@@ -23,7 +24,7 @@ class InstanceLock:
         """
         self._path = directory / "lock"
         try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_own_directory(directory)
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise ConfigError(f"it cannot be written: {error.strerror}", path=str(directory), key="data_dir") from error

@@ -20,6 +20,7 @@ from typing import Any
 import msgpack
 
 from .errors import (
+    AuthenticationError,
     AuthorizationError,
     CtlError,
     JobError,
@@ -57,11 +58,11 @@ def decode(body: bytes) -> Any:
         raise WireError(f"a malformed message: {error}") from error
 
 
-def check_length(header: bytes) -> int:
+def check_length(header: bytes, most: int = MAX_FRAME_BYTES) -> int:
     """Read a frame's length; raises `WireError` where it is over the limit, before anything is allocated."""
     length: int = LENGTH.unpack(header)[0]
-    if length > MAX_FRAME_BYTES:
-        raise WireError(f"a frame of {length} bytes is over the limit of {MAX_FRAME_BYTES}")
+    if length > most:
+        raise WireError(f"a frame of {length} bytes is over the limit of {most}")
     return length
 
 
@@ -191,6 +192,7 @@ def error_data(error: BaseException) -> dict[str, Any]:
 _FAMILIES: dict[str, type[CtlError]] = {
     "no_minions": NoMinions,
     "authorization": AuthorizationError,
+    "authentication": AuthenticationError,
     "storage": StorageError,
     "job": JobError,
 }

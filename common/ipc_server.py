@@ -10,6 +10,7 @@ import os
 import pwd
 import socket
 import struct
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,15 @@ from typing import Any
 
 from . import ipc
 from .errors import ConfigError, CtlError, WireError
+from .log import Limiter
+from .writers import make_own_directory
 
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT_SECONDS = 10.0
-MAX_CONNECTIONS = 512
+WRITE_TIMEOUT_SECONDS = 300.0  # how long somebody who may not do everything may leave an answer unread
 MAX_PIPELINED = 64
+UNKNOWN_FRAME_BYTES = 128 * 1024
 CREDENTIALS = struct.Struct("3i")
 
 
@@ -36,11 +40,39 @@ class Peer:
     user: str
     groups: tuple[str, ...]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether this is root or who this process runs as."""
+        return is_full(self.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many connections may be open: in all, of one user, and how many of all are for root and the own user only.
+
+    `trusts(peer)` says whose requests may be large from the first one on; of others, once one of theirs was granted.
+    """
+
+    connections: int = 512
+    per_user: int = 64
+    kept: int = 64
+    trusts: Callable[[Peer], bool] = lambda peer: peer.is_full
+
+
+def _credentials(sock: socket.socket) -> tuple[int, int, int]:
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    pid, uid, gid = CREDENTIALS.unpack(data)
+    return pid, uid, gid
+
+
+def is_full(uid: int) -> bool:
+    """Whether a user is root, or who this process runs as."""
+    return uid in (0, os.geteuid())
+
 
 def peer_of(sock: socket.socket) -> Peer:
     """Ask the kernel for the credentials of a connected Unix socket's other end."""
-    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    pid, uid, gid = CREDENTIALS.unpack(data)
+    pid, uid, gid = _credentials(sock)
     try:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -63,6 +95,9 @@ class Connection(asyncio.Protocol):
         self.requests: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self.gone = asyncio.Event()
         self.reason = ""
+        self.most = UNKNOWN_FRAME_BYTES  # of one request, and of all that wait
+        self.patience: float | None = WRITE_TIMEOUT_SECONDS
+        self._waiting: deque[int] = deque()
         self._opened = opened
         self._buffer = bytearray()
         self._writable = asyncio.Event()
@@ -92,28 +127,38 @@ class Connection(asyncio.Protocol):
         try:
             while (request := self._next_request()) is not None:
                 self.requests.put_nowait(request)
-            if self.requests.qsize() > MAX_PIPELINED:
-                raise WireError(f"more than {MAX_PIPELINED} requests at once")
+            if self.requests.qsize() > MAX_PIPELINED or sum(self._waiting) > self.most:
+                raise WireError(f"more than {MAX_PIPELINED} requests or {self.most} bytes at once")
         except WireError as error:
             self.cut(str(error))
 
+    async def next(self) -> dict[str, Any] | None:
+        """Wait for the next request; None at the end."""
+        request = await self.requests.get()
+        if self._waiting:
+            self._waiting.popleft()
+        return request
+
     def _next_request(self) -> dict[str, Any] | None:
-        self._stop_clock()
-        if not self._buffer:
-            return None
         end = ipc.LENGTH.size
         if has_length := len(self._buffer) >= end:
-            end += ipc.check_length(bytes(self._buffer[:end]))
+            end += ipc.check_length(bytes(self._buffer[:end]), self.most)
         if not has_length or len(self._buffer) < end:
-            self._start_clock()
+            if self._buffer:
+                self._start_clock()
             return None
+        self._stop_clock()
         request = ipc.decode(bytes(self._buffer[ipc.LENGTH.size : end]))
+        self._waiting.append(end)
         del self._buffer[:end]
         if not isinstance(request, dict) or not isinstance(request.get("op"), str):
             raise WireError("a request must be a map with an op")
         return request
 
     def _start_clock(self) -> None:
+        """Bound the time of a request that has begun to arrive; each further byte buys none."""
+        if self._deadline is not None:
+            return
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(READ_TIMEOUT_SECONDS, self.cut, "a request did not arrive whole in time")
 
@@ -134,7 +179,12 @@ class Connection(asyncio.Protocol):
             raise ConnectionResetError("the client has gone")
         self.transport.write(ipc.encode(message))
         if not self._writable.is_set():
-            await self._writable.wait()
+            try:
+                async with asyncio.timeout(self.patience):
+                    await self._writable.wait()
+            except TimeoutError:
+                self.cut(f"it read nothing for {self.patience:g} s")
+                raise ConnectionResetError("the client does not read") from None
 
 
 class Stream:
@@ -147,6 +197,10 @@ class Stream:
     def closed(self) -> bool:
         """Whether the client has gone."""
         return self._connection.gone.is_set()
+
+    def granted(self) -> None:
+        """Somebody here was let in: what they ask next may be large."""
+        self._connection.most = ipc.MAX_FRAME_BYTES
 
     async def send(self, kind: str, data: Any) -> None:
         """Send one item; raises `ConnectionError` where the client has gone."""
@@ -162,7 +216,10 @@ class Server:
     A handler is cancelled where its client goes away before the answer.
     """
 
-    def __init__(self, path: Path, handler: Handler, *, mode: int = 0o660) -> None:
+    def __init__(self, path: Path, handler: Handler, *, mode: int = 0o660, bounds: Bounds | None = None) -> None:
+        self._bounds = bounds or Bounds()
+        self._users: Counter[int] = Counter()
+        self._limiter = Limiter()
         self._path = path
         self._handler = handler
         self._mode = mode
@@ -188,19 +245,42 @@ class Server:
         self._path.unlink(missing_ok=True)
 
     def _accept(self, connection: Connection) -> None:
-        if len(self._tasks) >= MAX_CONNECTIONS:
-            log.warning("a client was turned away: %d connections are open on %s", MAX_CONNECTIONS, self._path)
-            connection.cut("too many connections")
+        assert connection.transport is not None
+        _, uid, _ = _credentials(connection.transport.get_extra_info("socket"))
+        if why := self._has_no_room(uid):
+            if self._limiter.allows(uid):
+                log.warning("a client of user %d was turned away from %s: %s", uid, self._path, why)
+            connection.cut(why)
             return
+        self._users[uid] += 1
         task = asyncio.get_running_loop().create_task(self._serve(connection))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: self._ended(done, uid))
+
+    def _has_no_room(self, uid: int) -> str:
+        """Return why one more connection of a user is not taken; empty where it is. The cheap check comes first."""
+        bounds, full = self._bounds, is_full(uid)
+        if len(self._tasks) >= bounds.connections - (0 if full else bounds.kept):
+            return f"{len(self._tasks)} connections are open"
+        if not full and self._users[uid] >= bounds.per_user:
+            return f"{bounds.per_user} connections of this user are open"
+        return ""
+
+    def _ended(self, task: asyncio.Task[None], uid: int) -> None:
+        self._tasks.discard(task)
+        self._users[uid] -= 1
+        if not self._users[uid]:
+            del self._users[uid]
 
     async def _serve(self, connection: Connection) -> None:
         assert connection.transport is not None
         peer = peer_of(connection.transport.get_extra_info("socket"))
+        if self._bounds.trusts(peer):
+            connection.most = ipc.MAX_FRAME_BYTES
+        if peer.is_full:
+            connection.patience = None  # its reader may be a person who pages through what comes
         try:
-            while (request := await connection.requests.get()) is not None:
+            while (request := await connection.next()) is not None:
                 await self._answer(request, peer, connection)
         except (WireError, ConnectionError) as error:
             connection.reason = str(error)
@@ -223,7 +303,7 @@ class Server:
 
     async def _guarded(self, request: dict[str, Any], peer: Peer, stream: Stream) -> tuple[str, Any]:
         try:
-            return "result", await self._handler(request, peer, stream)
+            result = await self._handler(request, peer, stream)
         except CtlError as error:
             return "error", ipc.error_data(error)
         except ConnectionError:
@@ -231,17 +311,15 @@ class Server:
         except Exception as error:  # the boundary around one handler call
             log.exception("the request %r of user %s failed", request.get("op"), peer.user)
             return "error", ipc.error_data(error)
+        stream.granted()
+        return "result", result
 
 
 def _check_directory(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    make_own_directory(directory, 0o750)
     info = directory.stat()
     if info.st_uid not in (0, os.geteuid()):
         raise ConfigError(f"the socket's directory {directory} belongs to another user (uid {info.st_uid})")
-    if info.st_mode & 0o002 and not info.st_mode & 0o1000:
-        raise ConfigError(
-            f"the socket's directory {directory} can be written by everyone", hint=f"chmod o-w {directory}"
-        )
 
 
 def _bind(path: Path, mode: int) -> socket.socket:

@@ -15,6 +15,7 @@ import inspect
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,9 @@ from typing import Any
 from .context import Context, Function
 from .errors import PluginError, PluginNotFound, PluginNotLoaded, nearest
 from .loader_names import inject
+from .permissions import Refusal, anything
+from .render_users import UserEngines
+from .writers import check_plugin
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +86,8 @@ def _read_sources(directory: Path, package: str | None) -> Iterator[Source]:
 class Loader(Mapping[str, Function]):
     """The functions of one kind of plugin by their full names (`pkg.install`).
 
-    `loader[name]` raises `PluginNotFound`, with the nearest name, or `PluginNotLoaded`, with the reason.
+    `loader[name]` raises `PluginNotFound`, with the nearest name, or `PluginNotLoaded`, with the reason, also where
+    `refusal` has one. `find` does not ask that: it is for what built-in functions need themselves.
     """
 
     def __init__(
@@ -92,6 +97,8 @@ class Loader(Mapping[str, Function]):
         self.context = context
         self._package = package
         self._directories = directories
+        self.refusal: Refusal = anything
+        self._lock = threading.RLock()  # states may run in threads of one job
         self.forget()
 
     def forget(self) -> None:
@@ -99,14 +106,23 @@ class Loader(Mapping[str, Function]):
         package, directories = self._package, self._directories
         users = [source for directory in directories for source in _read_sources(Path(directory), None)]
         builtin = list(builtin_sources(package)) if package else []
-        self._sources: dict[str, list[Source]] = {}
+        sources: dict[str, list[Source]] = {}
         for source in _first_of_each_stem(users) + builtin:
-            self._sources.setdefault(source.name, []).append(source)
-        self._families: dict[str, Family] = {}
-        self._imported: dict[Path, ModuleType | Exception] = {}
-        self._renamed = False
+            sources.setdefault(source.name, []).append(source)
+        with self._lock:
+            self._sources = sources
+            self._families: dict[str, Family] = {}
+            self._loading: dict[str, Family] = {}
+            self._imported: dict[Path, ModuleType | Exception] = {}
+            self._renamed = False
 
     def __getitem__(self, name: str) -> Function:
+        if why := self.refusal(name):
+            raise PluginNotLoaded(f"'{name}' is not available: {why}")
+        return self.find(name)
+
+    def find(self, name: str) -> Function:
+        """Return a function for a purpose of our own, whatever is refused."""
         module, _, function = name.partition(".")
         family = self._family(module)
         found = family.functions.get(function) if family else None
@@ -115,7 +131,7 @@ class Loader(Mapping[str, Function]):
         return found
 
     def __contains__(self, name: object) -> bool:
-        if not isinstance(name, str):
+        if not isinstance(name, str) or self.refusal(name):
             return False
         module, _, function = name.partition(".")
         family = self._family(module)
@@ -168,29 +184,40 @@ class Loader(Mapping[str, Function]):
 
     def _family(self, name: str) -> Family | None:
         family = self._families.get(name)
-        if family is None:
+        return self._load_family(name) if family is None else family
+
+    def _load_family(self, name: str) -> Family | None:
+        with self._lock:
+            known = self._families.get(name) or self._loading.get(name)
+            if known is not None:
+                return known  # loaded meanwhile, or asked for by a plugin of its own while that loads
             if name not in self._sources:
                 self._load_renamed()
             if name not in self._sources:
                 return None
-            family = self._families[name] = Family()
-            for source in self._sources[name]:
-                self._add(family, name, source)
-        return family
+            family = self._loading[name] = Family()
+            try:
+                for source in self._sources[name]:
+                    self._add(family, name, source)
+                self._families[name] = family
+            finally:
+                self._loading.pop(name, None)
+            return family
 
     def _load_renamed(self) -> None:
         """Import users' plugins whose `__virtual__` decides on their name, and file them under it."""
-        if self._renamed:
-            return
-        self._renamed = True
-        for source in [source for group in self._sources.values() for source in group if source.decides_name]:
-            module = self._import(source)
-            if not isinstance(module, ModuleType):
-                continue
-            name, _reason = _virtual(module, source)
-            if name and name != source.name:
-                self._sources.setdefault(name, []).insert(0, source)
-                self._families.pop(name, None)
+        with self._lock:
+            if self._renamed:
+                return
+            self._renamed = True
+            for source in [source for group in self._sources.values() for source in group if source.decides_name]:
+                module = self._import(source)
+                if not isinstance(module, ModuleType):
+                    continue
+                name, _reason = _virtual(module, source)
+                if name and name != source.name:
+                    self._sources.setdefault(name, []).insert(0, source)
+                    self._families.pop(name, None)
 
     def _add(self, family: Family, wanted: str, source: Source) -> None:
         module = self._import(source)
@@ -230,6 +257,7 @@ class Loader(Mapping[str, Function]):
     def _execute(self, source: Source) -> ModuleType:
         if source.package is not None:
             return importlib.import_module(f"{source.package}.{source.stem}")
+        check_plugin(source.path)
         name = f"ctl_user_{self.kind}.{source.stem}"
         spec = importlib.util.spec_from_file_location(name, source.path)
         if spec is None or spec.loader is None:
@@ -303,8 +331,15 @@ def public_functions(module: ModuleType) -> dict[str, Function]:
     }
 
 
-def load_plugins(context: Context, *, module_dirs: Sequence[Path] = (), state_dirs: Sequence[Path] = ()) -> Context:
-    """Give `context` its execution and state functions, loaded as they are asked for; returns it."""
+def load_plugins(
+    context: Context,
+    *,
+    module_dirs: Sequence[Path] = (),
+    state_dirs: Sequence[Path] = (),
+    renderer_dirs: Sequence[Path] = (),
+) -> Context:
+    """Give `context` its execution and state functions and users' renderers, loaded as asked for; returns it."""
     context.functions = Loader("modules", "ctl.modules", module_dirs, context)
     context.states = Loader("states", "ctl.states", state_dirs, context)
+    context.renderers = UserEngines(Loader("renderers", None, renderer_dirs, context))
     return context

@@ -57,7 +57,7 @@ class Proxy(MutableMapping[str, Any]):
 
 def inject(module: ModuleType, context: Context | None) -> None:
     """Put Salt's names into a user's plugin, before its code runs."""
-    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import}
+    module.__dict__["__builtins__"] = users_builtins()
     if context is None:
         return
     names: dict[str, Any] = {
@@ -75,6 +75,11 @@ def inject(module: ModuleType, context: Context | None) -> None:
         "__instance_id__": "",
     }
     module.__dict__.update(names)
+
+
+def users_builtins() -> dict[str, Any]:
+    """Make Python's builtins for what users write: `import salt` finds what ctl offers under Salt's names."""
+    return {**vars(builtins), "__import__": _import}
 
 
 class Utilities(Mapping[str, Callable[..., Any]]):

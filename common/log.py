@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .errors import ConfigError, nearest
+from .secret import redact
+from .writers import make_own_directory
 
 LEVELS = {
     "garbage": logging.DEBUG,
@@ -30,10 +32,13 @@ _CONTROL = {number: f"\\x{number:02x}" for number in [*range(32), *range(127, 16
 
 
 class Formatter(logging.Formatter):
-    """One record a line: what a peer sent cannot begin a line of its own nor reach the terminal's controls."""
+    """One record a line: what a peer sent cannot begin a line of its own nor reach the terminal's controls.
+
+    Secrets that this process was given are masked, tracebacks included.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record).translate(_CONTROL)
+        text = str(redact(super().format(record))).translate(_CONTROL)
         return text.replace("\n", "\n    ")
 
 
@@ -69,7 +74,7 @@ def set_up(level: str = "warning", file: Path | None = None, file_level: str = "
 
 def _file_handler(path: Path) -> logging.Handler:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        make_own_directory(path.parent, 0o750)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600))
         handler = logging.FileHandler(path, encoding="utf-8")
     except OSError as error:

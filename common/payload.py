@@ -76,6 +76,32 @@ def inspect(data: bytes) -> None:
         raise WireError("a message is followed by more bytes")
 
 
+def has_at_most(data: bytes, most: int) -> bool:
+    """Say whether `data`, once unpacked, has at most so many items; stops as soon as there are more.
+
+    What is small on the wire can be seventy times as much in memory. Data that does not decode counts as small.
+    """
+    left = most
+
+    def take(items: list[Any]) -> None:
+        nonlocal left
+        left -= len(items) + 1
+        if left < 0:
+            raise _TooMany
+
+    try:
+        msgpack.unpackb(data, strict_map_key=False, max_ext_len=0, list_hook=take, object_pairs_hook=take)
+    except _TooMany:
+        return False
+    except (ValueError, TypeError, msgpack.UnpackException):
+        return True
+    return True
+
+
+class _TooMany(Exception):
+    """Ends the count."""
+
+
 def refuse_extension(code: int, _data: bytes) -> Any:
     """Refuse msgpack extension types, of which the protocol has none."""
     raise ValueError(f"extension type {code} is not allowed")

@@ -16,13 +16,16 @@ from .errors import CompileError, CtlError, RenderError, nearest
 from .matchers import DictMinion
 from .merging import STRATEGIES, merged
 from .pillar_places import EXPLAIN, Source, explain
+from .pillar_secrets import decrypt_keys
 from .render import Renderer
+from .render_users import Engine
 from .state.top import Top, expand
 from .state.tree import Tree, is_glob
 
 log = logging.getLogger(__name__)
 
 ERRORS = "_errors"
+MAX_STACK = 5
 Data = dict[str, Any]
 Fail = Callable[[str, str], None]  # a sentence for the minion, and the whole of it for the master's log
 
@@ -63,8 +66,9 @@ class WatchedMinion(DictMinion):
 class Pillar:
     """Compiles one minion's pillar from the files of `pillar_roots`.
 
-    `functions` are what templates call as `salt['…']`. `problems` holds the mistakes of the last `compile` in full, for
-    a log; what the minion gets in `_errors` names file and line, but shows no source.
+    `functions` are what templates call as `salt['…']`; `confined` ones cannot look at this machine. `problems` holds
+    the mistakes of the last `compile`, for a log. Neither they nor what the minion gets in `_errors` show lines of a
+    file, which may hold secrets.
     """
 
     def __init__(
@@ -76,6 +80,8 @@ class Pillar:
         functions: Mapping[str, Callable[..., Any]] | None = None,
         nodegroups: Mapping[str, Any] | None = None,
         external: External | None = None,
+        engines: Mapping[str, Engine] | None = None,
+        confined: bool = False,
     ) -> None:
         self.files = files
         # Top files of pillar are concatenated, whatever the strategy for states is.
@@ -87,6 +93,8 @@ class Pillar:
         # A loader is asked for its length, and so for all its plugins, where it is asked whether it is true.
         self.functions = functions if functions is not None else {}
         self.external = external
+        self.engines = engines
+        self.confined = confined
         self.problems: list[str] = []
 
     def compile(
@@ -102,6 +110,7 @@ class Pillar:
             pillarenv = saltenv
         run = _Compilation(self, self._strategy(), saltenv or "base")
         pillar = run.with_external(pillarenv or self.config.get("pillarenv") or None)
+        decrypt_keys(pillar, self.config, run.renderer, run.fail)
         if override and set(override) == {EXPLAIN}:
             pillar = {EXPLAIN: explain(pillar, run.sources, str(override[EXPLAIN]))}
         elif override:
@@ -109,8 +118,6 @@ class Pillar:
         if run.errors:
             self.problems = run.problems
             pillar[ERRORS] = run.errors
-            for problem in run.problems:
-                log.error("pillar of %s: %s", self.id, problem)
         return pillar
 
     def _strategy(self) -> str:
@@ -143,7 +150,13 @@ class _Compilation:
         self.tree = Tree(owner.files, owner.config)
         self.known: Data = {}  # what templates see as pillar: external pillar that came first
         self.renderer = Renderer(
-            owner.files, config=owner.config, grains=owner.grains, pillar=self.known, functions=owner.functions
+            owner.files,
+            config=owner.config,
+            grains=owner.grains,
+            pillar=self.known,
+            functions=owner.functions,
+            engines=owner.engines,
+            confined=owner.confined,
         )
         self.sources: list[Source] = []  # what was rendered, in the order in which it is merged
         self._prefix: tuple[str, ...] = ()
@@ -230,10 +243,13 @@ class _Compilation:
             data = rendered.data
         except RenderError as error:
             where = f"{error.path or path}:{error.line}" if error.line else error.path or path
-            self.fail(f"the pillar SLS {sls!r} does not render: {where}: {error.message}", str(error))
+            sentence = f"the pillar SLS {sls!r} does not render: {where}: {error.message}"
+            behind = "".join(f", included from {entry}" for entry in reversed(error.stack[-MAX_STACK:]))
+            self.fail(sentence, f"{sentence}{f' ({error.hint})' if error.hint else ''}{behind}")
             return None
         except CtlError as error:
-            self.fail(f"the pillar SLS {sls!r} does not render: {path}: {error}", str(error))
+            sentence = f"the pillar SLS {sls!r} does not render: {path}: {error}"
+            self.fail(sentence, sentence)
             return None
         if data is None:
             return None

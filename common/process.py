@@ -15,6 +15,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ GRACE_S = 2.0
 # Once the program has ended, what it left behind may hold its output open: it is read until it is silent this long.
 QUIET_S = 1.0
 _CHUNK_BYTES = 65536
+_STOP_POLL_S = 0.2
 _POLL_S = 0.05
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -122,26 +124,26 @@ def run(
     umask: int = -1,
     limit_bytes: int | None = DEFAULT_LIMIT_BYTES,
     merge_stderr: bool = False,
+    stop: threading.Event | None = None,
 ) -> Completed:
     """Run `argv` to its end and return what it wrote.
 
     `env` replaces the environment; without it ours is passed on. Of each stream the first and last half of
     `limit_bytes` are kept (None keeps all) with a line between them that says how much was left out. With
     `merge_stderr`, both streams come in the order of writing as `stdout`. After `timeout` seconds the process group is
-    told to terminate, and is killed shortly after; the result says `timed_out`.
+    told to terminate, and is killed shortly after; the result says `timed_out`. The same happens within a moment when
+    `stop` is set.
 
     Raises `CommandNotFoundError` where there is no such program, `CommandExecutionError` where it cannot be started.
     """
     process = _spawn(argv, stdin, cwd, env, find_account(user, group), umask, merge_stderr)
-    exchange = _Exchange(process, stdin, limit_bytes, timeout)
     with process:
         try:
-            exchange.complete()
+            with contextlib.closing(_Exchange(process, stdin, limit_bytes, timeout, stop)) as exchange:
+                exchange.complete()
         except BaseException:
             _signal_group(process.pid, signal.SIGKILL)
             raise
-        finally:
-            exchange.close()
     return exchange.result()
 
 
@@ -277,7 +279,7 @@ class _Sink:
     def value(self) -> bytes:
         self._trim()
         marker = f"\n[... {self.dropped} bytes left out, the limit is {self.limit} bytes ...]\n" if self.dropped else ""
-        return bytes(self.head) + marker.encode() + bytes(self.tail)
+        return b"".join((self.head, marker.encode(), self.tail))
 
 
 class _Exchange:
@@ -289,8 +291,10 @@ class _Exchange:
         stdin: bytes | str | None,
         limit_bytes: int | None,
         timeout: float | None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._process = process
+        self._stop = stop
         self._input = memoryview(stdin.encode() if isinstance(stdin, str) else stdin or b"")
         self._selector = selectors.DefaultSelector()
         self._sinks = {"stdout": _Sink(limit_bytes), "stderr": _Sink(limit_bytes)}
@@ -338,13 +342,16 @@ class _Exchange:
             moments = [self._last_heard + QUIET_S]
         elif self._exit_fd is None:
             moments.append(time.monotonic() + _POLL_S)
+        elif self._stop is not None and not self._timed_out:
+            moments.append(time.monotonic() + _STOP_POLL_S)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _check_clock(self) -> None:
         now = time.monotonic()
         if self._ended:
             return
-        if self._deadline is not None and now >= self._deadline:
+        stopped = self._stop is not None and self._stop.is_set() and not self._timed_out
+        if stopped or (self._deadline is not None and now >= self._deadline):
             self._deadline = None
             self._timed_out = True
             self._kill_at = now + GRACE_S

@@ -10,20 +10,21 @@ import json
 import posixpath
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import render_python, render_yaml
+from . import render_python, render_users, render_yaml
 from .context import FileSource
-from .errors import FileServerError, RenderError, nearest
+from .errors import FileServerError, PluginNotLoaded, RenderError, nearest
 from .render_jinja import JinjaTemplates, TemplateFunctions
 
 DEFAULT_PIPE = "jinja|yaml"
 ENGINES = ("gpg", "jinja", "json", "mako", "py", "text", "toml", "yaml")
+# Salt has these, and hardly a tree uses them; what to do instead is said where one is asked for.
+NOT_HERE = ("cheetah", "genshi", "msgpack", "nacl", "pass", "pydsl", "pyobjects", "stateconf", "wempy", "yamlex")
 _INTERPRETERS = ("/", "python", "bash", "sh", "env ")
-
-Engine = Callable[..., Any]
+_OLD_PIPE = re.compile(r"(yaml|json)_(jinja|mako)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class _State:
     saltenv: str
     names: dict[str, Any]
     sls: bool
+    local: str = ""
+    arguments: str = ""
     origin: list[int] | None = None
     marks: dict[tuple[str, ...], int] = field(default_factory=dict)
 
@@ -52,7 +55,8 @@ class _State:
 class Renderer:
     """Renders SLS files and templates for one minion.
 
-    `engines` adds a user's renderers: name to a function `render(source, saltenv=…, sls=…, **names)`.
+    `engines` adds users' renderers, which go before ours: a plugin `NAME.render(data, saltenv, sls, **more)` for each.
+    Where it is `confined`, templates in Jinja cannot look at this machine.
     """
 
     def __init__(
@@ -64,12 +68,13 @@ class Renderer:
         pillar: Mapping[str, Any],
         functions: Mapping[str, Callable[..., Any]],
         default: str = "",
-        engines: Mapping[str, Engine] | None = None,
+        engines: Mapping[str, render_users.Engine] | None = None,
+        confined: bool = False,
     ) -> None:
         self.files = files
         self.config = config
         self.default = default or str(config.get("renderer") or DEFAULT_PIPE)
-        self.engines = engines or {}
+        self.engines = engines if engines is not None else {}
         self.functions = functions
         self.names: dict[str, Any] = {
             "salt": TemplateFunctions(functions),
@@ -78,7 +83,7 @@ class Renderer:
             "opts": config,
             "proxy": {},
         }
-        self.jinja = JinjaTemplates(files, self.names, config)
+        self.jinja = JinjaTemplates(files, self.names, config, confined=confined)
 
     def sls(
         self, path: str, saltenv: str, *, sls: str, extra: Mapping[str, Any] | None = None, default: str = ""
@@ -92,15 +97,22 @@ class Renderer:
         except UnicodeDecodeError as error:
             raise RenderError(f"this file is not UTF-8 text: {error.reason} at byte {error.start}", path=path) from None
         names = {**sls_names(sls, path, str(local)), "saltenv": saltenv, "env": saltenv, **(extra or {})}
-        return self.source(text, path=path, saltenv=saltenv, names=names, default=default)
+        return self.source(text, path=path, saltenv=saltenv, names=names, default=default, local=str(local))
 
     def source(
-        self, text: str, *, path: str, saltenv: str, names: Mapping[str, Any] | None = None, default: str = ""
+        self,
+        text: str,
+        *,
+        path: str,
+        saltenv: str,
+        names: Mapping[str, Any] | None = None,
+        default: str = "",
+        local: str = "",
     ) -> Rendered:
-        """Render SLS text that is already at hand; `path` names it in errors."""
+        """Render SLS text that is already at hand; `path` names it in errors, `local` is where it is, if anywhere."""
         names = {"saltenv": saltenv, "env": saltenv, "sls": "", **(names or {})}
-        state = _State(text, path, saltenv, dict(names), True)
-        for name in self._pipe(text, path, default):
+        state = _State(text, path, saltenv, dict(names), True, local)
+        for name, state.arguments in self._pipe(text, path, default):
             self._step(name, state)
         lines = {keys[0]: line for keys, line in state.marks.items() if len(keys) == 1}
         return Rendered(state.value, path, lines, state.marks)
@@ -114,28 +126,65 @@ class Renderer:
             raise RenderError(f"the engine {engine} gave {type(state.value).__name__}, not text", path=path)
         return state.value
 
-    def _pipe(self, text: str, path: str, default: str) -> list[str]:
+    def data(self, value: Any, engine: str, *, path: str) -> Any:
+        """Send data that is no file through one engine: what `decrypt_pillar` and `pillar_enc` do with `gpg`."""
+        state = _State(value, path, "base", {"saltenv": "base", "env": "base", "sls": ""}, False)
+        self._check_engine(engine, path)
+        self._step(engine, state)
+        return state.value
+
+    def _pipe(self, text: str, path: str, default: str) -> Iterator[tuple[str, str]]:
+        """Yield the engines of a file with their arguments; all are checked before the first is asked for."""
         first = text.split("\n", 1)[0].strip()
         pipe = default or self.default
         if first.startswith("#!") and not first[2:].strip().startswith(_INTERPRETERS):
             pipe = first[2:].strip() or pipe
-        names = [part.split()[0] if part.split() else "" for part in pipe.split("|")]
-        for name in names:
-            if name not in ENGINES and name not in self.engines:
-                near = nearest(name, [*ENGINES, *self.engines])
-                hint = f"did you mean {near}?" if near else f"known: {', '.join(sorted([*ENGINES, *self.engines]))}"
-                raise RenderError(f"there is no renderer {name!r}", path=path, line=1, hint=hint)
-        return names
+        if old := _OLD_PIPE.fullmatch(pipe):
+            pipe = f"{old[2]}|{old[1]}"
+        steps = [part.strip().partition(" ") for part in pipe.split("|")]
+        for name, _, _ in steps:
+            self._check_engine(name, path)
+        yield from ((name, arguments.strip()) for name, _, arguments in steps)
+
+    def _check_engine(self, name: str, path: str) -> None:
+        if name not in ENGINES and name not in self.engines:
+            raise self._no_engine(name, path)
+        allowed, refused = self.config.get("renderer_whitelist"), self.config.get("renderer_blacklist")
+        if (allowed and name not in allowed) or (refused and name in refused):
+            raise RenderError(f"the renderer {name!r} is not allowed by the configuration", path=path, line=1)
+
+    def _no_engine(self, name: str, path: str) -> RenderError:
+        try:
+            self.engines[name]
+        except PluginNotLoaded as error:
+            return RenderError(error.message, path=path, line=1)
+        except LookupError:
+            pass
+        if name in NOT_HERE:
+            hint = f"write it for jinja or py, or put a {name}.py of your own into _renderers"
+            return RenderError(f"Salt's renderer {name!r} is not there", path=path, line=1, hint=hint)
+        known = sorted({*ENGINES, *self.engines})
+        near = nearest(name, known)
+        hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
+        return RenderError(f"there is no renderer {name!r}", path=path, line=1, hint=hint)
 
     def _step(self, name: str, state: _State) -> None:
-        own = self.engines.get(name)
-        if own is not None:
-            state.value = own(state.value, **{**self.names, **state.names})
+        if name in self.engines:
+            self._users(name, self.engines[name], state)
             return
         step = _STEPS.get(name)
         if step is None:
             raise RenderError(f"there is no template engine {name!r}", path=state.path)
         step(self, state)
+
+    def _users(self, name: str, engine: render_users.Engine, state: _State) -> None:
+        more: dict[str, Any] = {"tmplpath": state.local or state.path, "renderers": _Steps(self, state)}
+        if state.arguments:
+            more["argline"] = state.arguments
+        state.value = render_users.call(
+            engine, state.value, state.saltenv, str(state.names.get("sls", "")), more, name=name, path=state.path
+        )
+        state.origin = None
 
     def _jinja(self, state: _State) -> None:
         text, origin = self.jinja.render(
@@ -176,12 +225,13 @@ class Renderer:
         state.marks = {}
 
     def _mako(self, state: _State) -> None:
-        try:
-            from mako.template import Template  # type: ignore[import-not-found, import-untyped, unused-ignore]
-        except ImportError:
-            raise RenderError("the renderer mako needs the Python package Mako", path=state.path, line=1) from None
-        text = re.sub(r"\A#![^\n]*", "", _text(state))
-        state.value = Template(text).render(**{**self.names, **state.names})  # noqa: S702 (an SLS is no web page)
+        from . import render_mako
+
+        names = {**self.names, **state.names}
+        state.value = render_mako.render(
+            _text(state), path=state.path, saltenv=state.saltenv, names=names, files=self.files
+        )
+        state.origin = None
 
     def _gpg(self, state: _State) -> None:
         from . import render_gpg
@@ -189,7 +239,8 @@ class Renderer:
         home = str(self.config.get("gpg_keydir") or "") or posixpath.join(
             str(self.config.get("config_dir", "")), "gpgkeys"
         )
-        state.value = render_gpg.decrypt(state.value, home, state.path)
+        must = bool(self.config.get("gpg_decrypt_must_succeed", True))
+        state.value = render_gpg.Decryption(home, state.path, must).of(state.value)
 
     def _keep(self, state: _State) -> None:
         """The engine `text`: what there is stays as it is."""
@@ -205,6 +256,35 @@ _STEPS: dict[str, Callable[[Renderer, _State], None]] = {
     "toml": Renderer._toml,
     "yaml": Renderer._yaml,
 }
+
+
+class _Steps(Mapping[str, render_users.Engine]):
+    """The engines as a user's renderer calls them: `renderers['yaml'](data, saltenv, sls)`."""
+
+    def __init__(self, renderer: Renderer, state: _State) -> None:
+        self._renderer = renderer
+        self._state = state
+
+    def __getitem__(self, name: str) -> render_users.Engine:
+        if name not in ENGINES and name not in self._renderer.engines:
+            raise KeyError(name)
+
+        def step(data: Any, saltenv: str = "base", sls: str = "", **more: Any) -> Any:
+            names = {**self._state.names, "saltenv": saltenv, "env": saltenv, "sls": sls, **(more.get("context") or {})}
+            text = render_users.text_of(data)
+            inner = _State(
+                text, self._state.path, saltenv, names, True, self._state.local, str(more.get("argline", ""))
+            )
+            self._renderer._step(name, inner)
+            return inner.value
+
+        return step
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*ENGINES, *self._renderer.engines}))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def sls_names(sls: str, path: str, local: str = "") -> dict[str, Any]:

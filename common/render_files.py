@@ -106,6 +106,11 @@ def http_query(url: str, **options: Any) -> Any:
     return current().call("http.query", url, **options)
 
 
+# What looks at the machine, or beyond it: not for templates that a master renders.
+OF_THE_MACHINE = frozenset(
+    {"file_hashsum", "get_uid", "http_query", "is_bin_file", "is_empty", "is_text_file", "list_files", "which"}
+)
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "base64_decode": base64_decode,
     "base64_encode": base64_encode,

@@ -7,12 +7,12 @@ line is traced back to the line of the template that wrote it.
 from __future__ import annotations
 
 import bisect
+import itertools
 import json
 import posixpath
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from types import CodeType
+from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from jinja2 import (
@@ -30,7 +30,6 @@ from jinja2 import (
     nodes,
     pass_context,
 )
-from jinja2.compiler import CodeGenerator, Frame
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
@@ -39,6 +38,8 @@ from jinja2.sandbox import SandboxedEnvironment
 from . import render_yaml
 from .context import FileSource
 from .errors import CtlError, FileServerError, RenderError, nearest
+from .render_code import Generator, code_of
+from .render_files import OF_THE_MACHINE
 from .render_filters import FILTERS, TESTS, load_json, yaml_dquote
 
 # Template files carry this mark in tracebacks, so their frames are told from Python's.
@@ -79,18 +80,6 @@ class TemplateFunctions:
         if name.startswith("__") or "." in name or name in ("unsafe_callable", "alters_data"):
             raise AttributeError(name)
         return self[name] if self._prefix else TemplateFunctions(self._functions, f"{name}.")
-
-
-class _Generator(CodeGenerator):
-    """Writes each piece of output on a line of its own, marked with the template's line."""
-
-    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:
-        if frame.buffer is not None:
-            super().visit_Output(node, frame)
-            return
-        for child in node.nodes:
-            self.newline(child)
-            super().visit_Output(nodes.Output([child], lineno=child.lineno), frame)
 
 
 class _SerializerTags(Extension):
@@ -144,7 +133,8 @@ class _SerializerTags(Extension):
 
 
 class _Environment(SandboxedEnvironment):
-    code_generator_class = _Generator
+    code_generator_class = Generator
+    options: Hashable = ()  # all that environments differ in, as far as compiling goes
 
     def join_path(self, template: str, parent: str) -> str:
         """Resolve a relative import against the importing file, else against the file that is being rendered."""
@@ -192,20 +182,21 @@ class _Loader(BaseLoader):
         self.sources[filename] = text
         return text, filename, None
 
+    def load(self, environment: Any, name: str, globals: MutableMapping[str, Any] | None = None) -> Template:
+        text, filename, _fresh = self.get_source(environment, name)
+        found = code_of(environment, environment.options, text, name, filename)
+        template: Template = environment.template_class.from_code(environment, found.code, globals or {})
+        return template
+
 
 class _Compiled:
     """A template's code, and what tells which of its lines wrote a piece of output."""
 
-    def __init__(self, environment: Environment, text: str, path: str) -> None:
-        filename = f"{_MARK}{path}"
-        python = environment.compile(text, path, filename, raw=True)
+    def __init__(self, environment: _Environment, text: str, path: str) -> None:
+        found = code_of(environment, environment.options, text, path, f"{_MARK}{path}")
         self.environment = environment
-        self.code: CodeType = compile(python, filename, "exec")
-        self.literal = {
-            number
-            for number, line in enumerate(python.split("\n"), 1)
-            if line.lstrip().startswith(("yield '", 'yield "'))
-        }
+        self.code = found.code
+        self.literal = found.literal
         self._template_lines: list[int] = []
         self._code_lines: list[int] = []
 
@@ -224,12 +215,18 @@ class _Compiled:
 
 
 class JinjaTemplates:
-    """Compiles and renders Jinja templates over one file source, with the names that every template sees."""
+    """Compiles and renders Jinja templates over one file source, with the names that every template sees.
 
-    def __init__(self, files: FileSource, names: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    `confined` templates have no filters that look at this machine.
+    """
+
+    def __init__(
+        self, files: FileSource, names: Mapping[str, Any], config: Mapping[str, Any], *, confined: bool = False
+    ) -> None:
         self.files = files
         self.names = names
         self.config = config
+        self.confined = confined
         self.sources: dict[str, str] = {}
         self._environments: dict[tuple[str, bool, str], _Environment] = {}
         self._compiled: dict[tuple[str, bool, str, str], _Compiled] = {}
@@ -277,10 +274,14 @@ class JinjaTemplates:
             extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols", _SerializerTags],
             auto_reload=False,
             cache_size=-1,
+            optimized=False,  # what is compiled serves more than this run
             finalize=_finalize,
             **known,
         )
+        environment.options = (json.dumps(known, sort_keys=True, default=str), self.confined)
         environment.filters.update(FILTERS)
+        if self.confined:
+            environment.filters.update({name: _refused(name) for name in OF_THE_MACHINE})
         environment.tests.update(TESTS)
         environment.globals.update(self.names)
         environment.globals.update(
@@ -310,7 +311,7 @@ class JinjaTemplates:
         if not frames:
             frames = [(f"{_MARK}{path}", 0)]
         filename, line = frames[-1]
-        stack = [f"{name.removeprefix(_MARK)}:{number}" for name, number in frames[:-1]]
+        stack = [f"{name.removeprefix(_MARK)}:{number}" for (name, number), _again in itertools.groupby(frames[:-1])]
         message, hint = _describe(error, self.names)
         if isinstance(error, RenderError) and error.path:
             stack.append(f"{filename.removeprefix(_MARK)}:{line}")
@@ -364,7 +365,9 @@ def _finalize(value: Any) -> Any:
 
 def _flow(value: Any) -> str:
     if isinstance(value, str):
-        return yaml_dquote(value) if any(letter in value for letter in "\n\r\t") else repr(value)
+        # of two kinds of quotes Python escapes one, which ends a text in YAML and lets it add to what is around it
+        unsafe = any(letter in value for letter in "\n\r\t") or ("'" in value and '"' in value)
+        return yaml_dquote(value) if unsafe else repr(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -373,6 +376,13 @@ def _flow(value: Any) -> str:
         inner = ", ".join(map(_flow, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     return repr(value)
+
+
+def _refused(name: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise TemplateRuntimeError(f"the filter {name} looks at the machine, and pillar is rendered on the master")
+
+    return refuse
 
 
 def _raise(message: str) -> None:

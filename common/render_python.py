@@ -8,16 +8,19 @@ from typing import Any
 
 from . import render_yaml
 from .errors import CtlError, RenderError
+from .loader_names import users_builtins
 
 
 def run(text: str, path: str, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Any:
     """Execute the program and call its `run()`; it sees what templates see, and Salt's dunder names."""
     filename = f"<sls>:{path}"
     space: dict[str, Any] = {**names, **dunders(names, functions), "__name__": "ctl_sls", "__file__": path}
+    space["__builtins__"] = users_builtins()
     try:
         exec(compile(text, filename, "exec"), space)  # noqa: S102 (a py SLS is a program, by its author's wish)
     except Exception as error:
         raise _explain(error, filename, path, text) from error
+    space |= {**names, **dunders(names, functions)}  # as in Salt, they go before what `import salt` has left there
     function = space.get("run")
     if not callable(function):
         raise RenderError("a py SLS must have a function run()", path=path)

@@ -27,7 +27,8 @@ MAX_METHOD_CHARS: Final = 64
 MAX_CODE_CHARS: Final = 64
 MAX_OUTSTANDING: Final = 4096
 
-HEAD: Final = "HEAD"  # the push that opens a minion's presence: [epoch_id, seq, head_log_off]
+HEAD: Final = "HEAD"  # the push that opens a minion's presence: [epoch_id, seq, log_off]
+JOB: Final = "JOB"  # the push that brings a job for few minions: [ts_ms, body of a publication]
 
 _REQUEST: Final = wire.header(wire.REQUEST)
 _REPLY: Final = wire.header(wire.REPLY)
@@ -290,6 +291,7 @@ def _good_code(code: int | str) -> bool:
 
 __all__ = [
     "HEAD",
+    "JOB",
     "MasterSession",
     "MinionSession",
     "Push",

@@ -34,6 +34,7 @@ OPERATORS = frozenset(("and", "or", "not", "(", ")"))
 MAX_EXPRESSION_CHARS = 16 * 2**20  # a list of very many ids
 MAX_TERMS_CHARS = 64 * 2**10  # all that is not a list
 MAX_TERMS = 10_000  # with nodegroups expanded
+MAX_WORDS = 4 * MAX_TERMS
 MAX_DEPTH = 50  # parentheses and nodegroups within each other
 SHOWN_CHARS = 400  # of a long expression, in an error
 
@@ -138,7 +139,8 @@ def parse(
 
 def _single(expression: str | list[str], kind: str, scope: _Scope) -> _Node:
     if kind == "list":
-        ids = matchers.split_list(expression) if isinstance(expression, str) else expression
+        words = [expression] if isinstance(expression, str) else expression
+        ids = [id_ for word in words for id_ in matchers.split_list(word)]
         return _list_node(ids, _Source(" ".join(ids)), 0)
     patterns = [expression] if isinstance(expression, str) else expression
     nodes = [scope.term(kind, _Word(text.strip(), 0), scope.delimiter, _Source(text)) for text in patterns]
@@ -180,6 +182,8 @@ class _Scope:
         """Make the node of one pattern."""
         if not word.text:
             raise source.error("the pattern is empty" if kind != "glob" else "the target is empty", word.position)
+        if _ends_open(word.text):
+            raise source.error("a pattern cannot end in a single backslash", word.position + len(word.text) - 1)
         if kind == "nodegroup":
             return self._nodegroup(word, source)
         if kind == "list":
@@ -252,11 +256,18 @@ def _predicate(kind: str, text: str, delimiter: str) -> Predicate:
 def _list_node(ids: Sequence[str], source: _Source, position: int) -> _Node:
     if not ids:
         raise source.error("the list of ids is empty", position)
+    if found := next((id_ for id_ in ids if _ends_open(id_)), None):
+        raise source.error(f"an id cannot end in a backslash: {found!r}", position)
     try:
         test = matchers.by_list(ids)
     except ValueError as error:
         raise source.error(str(error), position) from None
     return _Node(test, frozenset(("id",)), "L@" + _escape(",".join(ids)))
+
+
+def _ends_open(text: str) -> bool:
+    """Whether a text's last character is a backslash that would take the next one with it."""
+    return bool((len(text) - len(text.rstrip("\\"))) % 2)
 
 
 def _escape(text: str) -> str:
@@ -266,7 +277,7 @@ def _escape(text: str) -> str:
 
 def _guard(text: str) -> str:
     """Write parentheses that would be taken off the word as classes of one character."""
-    if text.startswith("(") or _closing("X@" + text, len(text)):
+    if _OPENING.match(text) or _closing("X@" + text, len(text)):
         return text.replace("(", "[(]").replace(")", "[)]")
     return text
 
@@ -324,6 +335,8 @@ class _Parser:
         self._delimiter = scope.delimiter if delimiter is None else delimiter
         if len(text) > MAX_EXPRESSION_CHARS:
             raise self._source.error(f"the target has {len(text)} characters; at most {MAX_EXPRESSION_CHARS}", 0)
+        if text.count(" ") > MAX_WORDS:  # before it is taken apart
+            raise self._source.error(f"the target has more than {MAX_WORDS} words", 0)
         self._words = list(_split(text) if isinstance(expression, str) else _positions(expression))
         self._next = 0
         self._depth = 0

@@ -6,18 +6,20 @@ size.
 
 from __future__ import annotations
 
-import ipaddress
+import enum
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from .puzzles import bits_for
+from .sources import Sources
 
 T = TypeVar("T")
 
 MAX_SOURCES = 65536
 MAX_HALF_OPEN = 4096
 HALF_OPEN_SECONDS = 10.0
-IPV6_SOURCE_PREFIX = 64
 
 
 @dataclass(slots=True)
@@ -69,38 +71,50 @@ class Rates:
     trusted_networks: Sequence[str] = ()
 
 
+class Verdict(enum.Enum):
+    """What becomes of a HELLO."""
+
+    FIRST = "first"  # before those that are merely admitted
+    ADMIT = "admit"
+    PUZZLE = "puzzle"  # not without the solution of a puzzle
+    LATER = "later"
+
+
 class Admission:
-    """Decides whether a HELLO may cost us anything."""
+    """Decides whether a HELLO may cost us anything.
+
+    Half of the total is for whoever comes; the rest is for those that solve a puzzle, and for trusted networks.
+    """
 
     def __init__(self, rates: Rates) -> None:
         self._rates = rates
         self._sources = Buckets(rates.source, rates.burst)
         self._trusted = Buckets(rates.trusted, max(rates.burst, rates.trusted))
-        self._networks = [ipaddress.ip_network(text, strict=False) for text in rates.trusted_networks]
         self._total = Bucket(rates.total, 0.0)
+        self._free = Bucket(rates.total / 2, 0.0)
+        self.source = Sources(rates.trusted_networks).of
 
-    def admits(self, address: str, now: float) -> bool:
-        """Take one handshake of an address and of the total."""
+    def decide(self, address: str, now: float, solved: Callable[[int], bool], *, crowded: bool = False) -> Verdict:
+        """Take one handshake of an address and of the total; `solved(bits)` says whether a puzzle was solved.
+
+        Where it is `crowded`, nothing is free.
+        """
         source, trusted = self.source(address)
         buckets = self._trusted if trusted else self._sources
-        return buckets.take(source, now) and self._total.take(self._rates.total, self._rates.total, now)
+        if not buckets.take(source, now):
+            return Verdict.LATER
+        half, total = self._rates.total / 2, self._rates.total
+        first = trusted or solved(self.bits(now))
+        if not first and (crowded or not self._free.take(half, half, now)):
+            return Verdict.PUZZLE
+        if not self._total.take(total, total, now):
+            return Verdict.LATER
+        return Verdict.FIRST if first else Verdict.ADMIT
 
-    def source(self, address: str) -> tuple[str, bool]:
-        """Return what an address counts as (a /64 in IPv6), and whether it is in a trusted network."""
-        try:
-            found = ipaddress.ip_address(address.partition("%")[0])
-        except ValueError:
-            return address, False
-        trusted = any(found.version == network.version and found in network for network in self._networks)
-        if found.version == 6:
-            network = ipaddress.ip_network((found, IPV6_SOURCE_PREFIX), strict=False)
-            return str(network), trusted
-        return address, trusted
-
-    @property
-    def busy(self) -> bool:
-        """Whether more than half of the total is used up."""
-        return self._total.tokens < self._rates.total / 2
+    def bits(self, now: float) -> int:
+        """Return how hard a puzzle has to be now."""
+        left = min(self._rates.total, self._total.tokens + (now - self._total.at) * self._rates.total)
+        return bits_for(1.0 - left / self._rates.total)
 
 
 @dataclass(slots=True)

@@ -6,27 +6,35 @@ with a line. Nothing is looked up by a name that a peer sent, but for the litera
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable
 from typing import Any
 
-from ..common import handshake, wire
+from ..common import crash, handshake, wire
 from ..common.config import MasterConfig
 from ..common.errors import CtlError, ReplayError, RequestRefused, WireError
 from ..common.log import Limiter
 from ..common.session import MasterSession, Request, SessionKeys
-from ..common.sockets import Heartbeat, Router
+from ..common.sockets import Router
+from .binding import bind_again
 from .desk import Desk
+from .guard import FRAME_BYTES, REQUEST, Connection
+from .guard_loop import GuardLoop
 from .handlers import AGENT_ONLY, METHODS, ONCE, ONE_WAY
 from .handshakes import Handshakes
-from .sessions import Session
+from .quotas import Quota, Quotas
+from .refusals import Refusals
+from .sessions import OLD_SESSION_SECONDS, Session
 from .tasks import Tasks
 
 log = logging.getLogger(__name__)
 
 MAX_WORKING = 64  # requests of one session that wait for something
 KEPT_RIDS = 64
+RENEWALS_AT_ONCE = 50
+RENEWALS_A_SECOND = 1000
 
 
 class Channel:
@@ -37,21 +45,46 @@ class Channel:
         self._router: Router | None = None
         self._desk: Desk | None = None
         self._handshakes: Handshakes | None = None
+        self._guard: GuardLoop | None = None
         self._tasks = Tasks()
         self._limiter = Limiter()
+        self._refusals = Refusals(log, "a frame from %s is dropped")
+        self._quotas = Quotas(Quota(config.session_rate, config.session_burst, config.session_mib, config.call_quota))
         self._answered: dict[str, OrderedDict[bytes, tuple[int | str, Any] | None]] = {}
-        self.dropped = 0
 
-    def attach(self, desk: Desk, handshakes: Handshakes) -> None:
+    @property
+    def dropped(self) -> int:
+        """How many frames were dropped."""
+        return self._refusals.count
+
+    @property
+    def drained(self) -> int:
+        """How often every frame that was here had been handed out."""
+        return self._router.drained if self._router is not None else 0
+
+    def attach(self, desk: Desk, handshakes: Handshakes, guard: GuardLoop) -> None:
         """Connect the parts; before `open`."""
         self._desk = desk
         self._handshakes = handshakes
+        self._guard = guard
 
-    def open(self) -> int:
-        """Bind the socket; return its port."""
-        heartbeat = Heartbeat(self._config.heartbeat_seconds, self._config.heartbeat_timeout_seconds)
-        self._router = Router(self._config.interface, self._config.ret_port, self._on_message, heartbeat=heartbeat)
+    def open(self, port: int | None = None) -> int:
+        """Bind the socket, to the configured port where none is given; return its port."""
+        assert self._guard is not None
+        self._router = Router(
+            self._config.interface,
+            self._config.ret_port if port is None else port,
+            self._on_message,
+            watcher=self._guard.port(REQUEST),
+        )
         return self._router.port
+
+    async def reopen(self) -> None:
+        """Throw the socket away with all that is in it, and bind another to the same port; sessions go on."""
+        assert self._router is not None
+        router, self._router = self._router, None
+        router.close()
+        await bind_again(lambda: self.open(router.port))
 
     def stop_intake(self) -> None:
         """Take no more frames."""
@@ -63,6 +96,8 @@ class Channel:
     async def close(self) -> None:
         """Close the socket and end what is being worked on."""
         self.stop_intake()
+        if self._handshakes is not None:
+            await self._handshakes.finish()
         await self._tasks.close()
 
     def send(self, routing_id: bytes, frame: bytes) -> bool:
@@ -72,31 +107,36 @@ class Channel:
     # -- frames
 
     def _on_message(self, routing_id: bytes, frame: bytes, address: str) -> None:
+        assert self._guard is not None
+        assert self._router is not None
+        connection = self._guard.brought(self._router.descriptor, routing_id, address, len(frame) + FRAME_BYTES)
         try:
             kind = wire.frame_type(frame)
             if kind == wire.REQUEST:
-                self._on_request(routing_id, frame, address)
+                self._on_request(routing_id, frame, address, connection)
             elif kind in (wire.HELLO, wire.AUTH):
                 assert self._handshakes is not None
-                self._handshakes.take(routing_id, frame, address)
+                self._handshakes.take(routing_id, frame, address, connection)
             else:
                 raise WireError(f"a frame of type {kind:#04x} has no business here")
         except WireError as error:
             self._drop(address, error)
+            self._guard.stray(connection)
         except Exception:  # the boundary around one frame: whatever it was, the next one is served
             log.exception("a frame from %s broke its handler", address)
 
     def _drop(self, address: str, why: WireError) -> None:
-        self.dropped += 1
-        if self._limiter.allows((address, why.code)):
-            log.warning("a frame from %s is dropped: %s", address or "an unknown address", why)
-
-    def _on_request(self, routing_id: bytes, frame: bytes, address: str) -> None:
         assert self._desk is not None
+        self._refusals.note(address, str(why), self._desk.now(), why.code)
+
+    def _on_request(self, routing_id: bytes, frame: bytes, address: str, connection: Connection | None) -> None:
+        assert self._desk is not None
+        assert self._guard is not None
         sid = wire.session_id(frame)
         session = self._desk.sessions.get(sid)
         if session is None:
             self.send(routing_id, handshake.encode_hint(handshake.NoSession(sid)))
+            self._guard.stray(connection)
             return
         try:
             request = session.crypto.open_request(frame)
@@ -104,9 +144,33 @@ class Channel:
             session.replays += 1
             if self._limiter.allows(("replay", session.id)):
                 log.warning("a frame of %s's session, from %s, is dropped: %s", session.id, address, error)
+            self._guard.stray(connection)
             return
+        self._guard.shown(connection, session.id)
+        first = not session.used
         self._desk.sessions.use(session, routing_id, address, self._desk.now())
-        self._work(session, request)
+        if first:
+            self._desk.publications.began(session)
+        if self._is_within_quota(session, request, len(frame), connection):
+            self._work(session, request)
+
+    def _is_within_quota(self, session: Session, request: Request, size: int, connection: Connection | None) -> bool:
+        assert self._desk is not None
+        assert self._guard is not None
+        now = self._desk.now()
+        over = self._quotas.over(session.id, request.method, size, now)
+        if request.method == "call_return" and not over and not self._quotas.keeps_call(session.id, size, now):
+            self._refuse(session, request, RequestRefused("quota", "too much of this minion's calls is kept already"))
+            return False
+        if not over:
+            return True
+        if self._limiter.allows(("quota", session.id)):
+            log.warning("minion %s, from %s, is told to wait: %s", session.id, session.address, over)
+        if self._quotas.ignores(session.id, now):
+            self._guard.ignores(connection)
+        else:
+            self._refuse(session, request, RequestRefused("busy", f"ask again later: {over}"))
+        return False
 
     # -- requests
 
@@ -192,11 +256,19 @@ class Channel:
             log.error("the answer to %s of %s cannot be sent: %s", request.method, session.id, error)
             frame = session.crypto.reply(request.ctr, error.code, {"name": "WireError", "message": str(error)})
         self.send(session.routing_id, frame)
+        if request.method == "return":
+            crash.at("master.return.answered")
 
     # -- sessions
 
     def session_started(
-        self, claim: handshake.Claim, generation: int, session_keys: SessionKeys, routing_id: bytes, address: str
+        self,
+        claim: handshake.Claim,
+        generation: int,
+        session_keys: SessionKeys,
+        group: list[Any] | None,
+        routing_id: bytes,
+        address: str,
     ) -> Session:
         """Make the session that a handshake led to."""
         assert self._desk is not None
@@ -211,6 +283,9 @@ class Channel:
             routing_id=routing_id,
             created=now,
             heard=now,
+            instance=claim.instance,
+            epoch=group[0] if group else b"",
+            slot=group[5] if group else -1,
         )
         added = self._desk.sessions.add(session, now)
         if added.pushed_out is not None:
@@ -226,6 +301,15 @@ class Channel:
                 "salt/auth", {"id": claim.id, "act": "cloned", "addresses": [added.previous.address, address]}
             )
         return session
+
+    async def renew_sessions(self) -> None:
+        """Ask every minion for a new handshake, and end the sessions that none follows."""
+        assert self._desk is not None
+        for number, session in enumerate(list(self._desk.sessions.by_sid.values()), 1):
+            session.dies_at = session.dies_at or self._desk.now() + OLD_SESSION_SECONDS
+            self.send(session.routing_id, handshake.encode_hint(handshake.NoSession(session.sid)))
+            if number % RENEWALS_AT_ONCE == 0:
+                await asyncio.sleep(RENEWALS_AT_ONCE / RENEWALS_A_SECOND)
 
     def sweep(self) -> None:
         """Forget sessions whose time is over."""

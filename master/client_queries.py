@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import msgspec
 
 from ..common.wire import pack_payload, unpack_payload
-from .acl import Principal
-from .client_jobs import read
+from . import acl
+from .acl import Action, Principal
+from .client_jobs import load, read
 from .desk import Desk
 from .follow import Stream
 from .jobs import UNDER_WAY, JobRecord
@@ -59,9 +60,16 @@ def describe(record: JobRecord, payload: bytes = b"") -> dict[str, Any]:
     }
 
 
+def may_see(principal: Principal, record: JobRecord) -> bool:
+    """Say whether somebody may see a job."""
+    return acl.allows(principal, Action("job.get", owner=record.user))
+
+
 async def active_jobs(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> None:
     """Tell of each job that is not over: who returned, who runs it, who has it not."""
     for job in list(desk.joblog.active.values()):
+        if not may_see(principal, job.record):
+            continue
         marks = {minion: job.mark_of(minion) for minion in job.record.expected.ids}
         await stream.send(
             "job",
@@ -77,8 +85,11 @@ async def active_jobs(desk: Desk, principal: Principal, request: Mapping[str, An
 async def list_jobs(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> None:
     """Tell of the jobs in the cache, newest first."""
     asked: ListJobs = read(ListJobs, request)
-    found = await asyncio.to_thread(desk.store.list_jobs, asked.limit, minion=asked.minion, fun=asked.fun)
-    for summary in found:
+    sees_all = acl.allows(principal, Action("job.get", owner=""))
+    limit = asked.limit if sees_all else MAX_LISTED
+    found = await asyncio.to_thread(desk.store.list_jobs, limit, minion=asked.minion, fun=asked.fun)
+    seen = [summary for summary in found if sees_all or may_see(principal, summary.record)]
+    for summary in seen[: asked.limit]:
         await stream.send(
             "job", {**describe(summary.record, summary.record.payload), "minions": [], "ended": summary.ended}
         )
@@ -86,8 +97,7 @@ async def list_jobs(desk: Desk, principal: Principal, request: Mapping[str, Any]
 
 async def get_job(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
     """Return one job and the state of each minion."""
-    jid = read(OneJob, request).jid
-    job = await desk.joblog.load(jid)
+    job = await load(desk, principal, "job.get", read(OneJob, request).jid)
     reasons = {minion: mark.reason for minion, mark in job.marks.items() if mark.reason}
     return {**describe(job.record, job.record.payload), "states": job.states(), "reasons": reasons}
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import msgspec
 
+from ..common.calls import Call
+from ..common.errors import CtlError, JobError
 from ..common.wire import unpack_payload
-from . import acl
 from .acl import Action, Principal
 from .client_jobs import read
 from .desk import Desk
@@ -65,15 +66,37 @@ class _Caller:
 async def run(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
     """Run a runner; without `follow`, return its jid at once."""
     asked: Run = read(Run, request)
-    acl.authorise(principal, Action("run", (asked.fun,)))
+    record = desk.access.permit(principal, Action("run", (_call(asked),)))
     jid = desk.joblog.next_jid()
+    desk.access.outcome(record, principal, "started", jid=jid)
     if not asked.follow:
-        desk.tasks.spawn(_run(desk, principal, asked, jid, None), f"runner {asked.fun}")
+        desk.tasks.spawn(_run(desk, principal, asked, jid, None, record), f"runner {asked.fun}")
         return {"jid": jid}
-    return await _run(desk, principal, asked, jid, stream)
+    return await _run(desk, principal, asked, jid, stream, record)
 
 
-async def _run(desk: Desk, principal: Principal, asked: Run, jid: str, stream: Stream | None) -> dict[str, Any]:
+def _call(asked: Run) -> Call:
+    """Return what is called, as the worker reads it."""
+    given = unpack_payload(asked.payload)
+    args, kwargs = (given.get("arg") or [], given.get("kwarg") or {}) if isinstance(given, dict) else (None, None)
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        raise JobError("the payload holds no arguments of a runner")
+    return Call(asked.fun, args, kwargs)
+
+
+async def _run(
+    desk: Desk, principal: Principal, asked: Run, jid: str, stream: Stream | None, record: int
+) -> dict[str, Any]:
+    try:
+        result = await _work(desk, replace(principal, runner=asked.fun), asked, jid, stream)
+    except CtlError as error:
+        desk.access.outcome(record, principal, f"failed: {error.code}", jid=jid)
+        raise
+    desk.access.outcome(record, principal, "done" if result["success"] else "failed", jid=jid)
+    return result
+
+
+async def _work(desk: Desk, principal: Principal, asked: Run, jid: str, stream: Stream | None) -> dict[str, Any]:
     about = {"fun": f"runner.{asked.fun}", "jid": jid, "user": principal.user}
     desk.events.fire(f"salt/run/{jid}/new", about)
     message = {"op": "run", "fun": asked.fun, "payload": asked.payload, "jid": jid}

@@ -1,21 +1,20 @@
 """What clients on the master's machine may ask: one function an operation, in a table that is a literal.
 
-Every request passes `acl.authorise` first; a job is authorised once more with the functions and the minions that it is
-really for. Runners come through the same table, in the name of who started them.
+Every request is authenticated, and permitted (`access.permit`) before anything is done for it; a job is asked about
+once more with the functions and the minions that it is really for. Runners come through the same table, in the name of
+who started them.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Final
-
-import msgspec
+from typing import Any, Final
 
 from .. import __version__
-from ..common.errors import JobError
+from ..common.errors import CtlError, JobError
 from ..common.ipc_server import Peer
-from . import acl, client_files, client_jobs, client_keys, client_queries, client_runs
+from . import client_auth, client_events, client_files, client_jobs, client_keys, client_queries, client_runs
 from .acl import Action, Principal
 from .desk import Desk
 from .follow import Stream
@@ -23,28 +22,12 @@ from .follow import Stream
 Operation = Callable[[Desk, Principal, Mapping[str, Any], Stream], Awaitable[Any]]
 
 
-class Events(msgspec.Struct, frozen=True):
-    """Which events, by globs on their tags; all of them without any."""
-
-    tags: Annotated[list[str], msgspec.Meta(max_length=256)] = []
-
-
 async def ping(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
     """Say that the master is here, and which."""
     return {"version": __version__, "fingerprint": desk.fingerprint, "pid": os.getpid()}
 
 
-async def events(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> None:
-    """Tell of events until the client goes."""
-    asked: Events = client_jobs.read(Events, request)
-    subscription = desk.events.subscribe(asked.tags)
-    try:
-        while not stream.closed:
-            event = await subscription.next()
-            await stream.send("event", {"tag": event.tag, "data": event.data, "stamp": event.stamp})
-    finally:
-        desk.events.unsubscribe(subscription)
-
+MAX_CHANGED = 50
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "ping": ping,
@@ -52,7 +35,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "follow": client_jobs.follow,
     "targets": client_jobs.targets,
     "returns": client_jobs.returns,
-    "events": events,
+    "events": client_events.events,
     "stage": client_files.stage,
     "unstage": client_files.unstage,
     "files.update": client_files.update,
@@ -65,12 +48,21 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "key.print": client_keys.print_keys,
     "key.finger": client_keys.finger,
     "key.preseed": client_keys.preseed,
+    "key.token.create": client_keys.create_token,
+    "key.token.list": client_keys.list_tokens,
+    "key.token.revoke": client_keys.revoke_token,
+    "key.rotate_master": client_keys.rotate_master,
+    "key.finish_rotation": client_keys.finish_rotation,
     "job.active": client_queries.active_jobs,
     "job.list": client_queries.list_jobs,
     "job.get": client_queries.get_job,
     "minion.status": client_queries.minion_status,
     "cache.grains": client_queries.grains,
     "cache.pillar": client_queries.pillar,
+    "token.make": client_auth.make_token,
+    "token.list": client_auth.list_tokens,
+    "token.revoke": client_auth.revoke_tokens,
+    "audit.head": client_auth.audit_head,
 }
 
 
@@ -78,12 +70,28 @@ async def handle(desk: Desk, principal: Principal, request: Mapping[str, Any], s
     """Do one operation for a principal."""
     name = request.get("op")
     operation = OPERATIONS.get(name) if isinstance(name, str) else None
+    record = desk.access.permit(principal, Action(str(name)))
     if operation is None:
         raise JobError(f"there is no operation {name!r}")
-    acl.authorise(principal, Action(str(name)))
-    return await operation(desk, principal, request, stream)
+    try:
+        result = await operation(desk, principal, request, stream)
+    except CtlError as error:
+        desk.access.outcome(record, principal, f"failed: {error.code}")
+        raise
+    desk.access.outcome(record, principal, "done", **_changed(result))
+    return result
+
+
+def _changed(result: Any) -> dict[str, Any]:
+    """Return what a record shows of a result: the keys or tokens that were changed, by their names."""
+    if not isinstance(result, dict):
+        return {}
+    rows = result.get("ids") or result.get("revoked") or result.get("names") or result.get("name")
+    rows = rows if isinstance(rows, list) else [rows] if isinstance(rows, str) else []
+    names = [str(row[0] if isinstance(row, list | tuple) else row) for row in rows]
+    return {"changed": names[:MAX_CHANGED], "count": len(names)} if names else {}
 
 
 async def serve(desk: Desk, request: dict[str, Any], peer: Peer, stream: Stream) -> Any:
     """Do one operation for whoever is at the other end of the clients' socket."""
-    return await handle(desk, acl.principal_of(peer), request, stream)
+    return await handle(desk, await desk.access.authenticator.identify(request, peer), request, stream)

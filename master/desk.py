@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..common.config import MasterConfig
+from .access import Access
 from .events import EventBus
 from .fileserver import FileServer
 from .grains_cache import GrainsCache
+from .identity import Identity
 from .joblog import JobLog
 from .keydesk import KeyDesk
 from .keys import KeyTable
@@ -29,7 +31,7 @@ class Desk:
     """The parts of one master."""
 
     config: MasterConfig
-    fingerprint: str
+    identity: Identity
     keys: KeyTable
     keydesk: KeyDesk
     sessions: SessionTable
@@ -48,3 +50,9 @@ class Desk:
     tasks: Tasks
     now_ms: Callable[[], int]
     now: Callable[[], float]
+    access: Access
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the master's key."""
+        return self.identity.fingerprint

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ..common.arguments import bind
 from ..common.context import Context
 from ..common.errors import CtlError
+from ..common.extmods import master_directories
 from ..common.loader import Loader
 from ..common.pillar import Data, Fail
 
@@ -25,7 +25,7 @@ class ExternalPillars:
     def __init__(self, around: Context) -> None:
         self._around = around
         self._entries = list(around.config.get("ext_pillar") or [])
-        directories = [Path(path) for path in around.config.get("pillar_dirs") or []]
+        directories = master_directories(around.config, "pillar")
         self._sources = Loader("pillar", "ctl.master.pillar_sources", directories, around)
 
     def __bool__(self) -> bool:

@@ -6,8 +6,10 @@ Looks at the disk in threads of its own, never on the loop. What a path may mean
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -34,7 +36,8 @@ class FileServer:
 
     def __init__(self, config: MasterConfig) -> None:
         self._config = config
-        self._git = GitEnvironments(config)
+        self._stop = threading.Event()
+        self._git = GitEnvironments(config, self._stop)
         self._directories = combined(config, self._git)
         self._updating = asyncio.Lock()
         self._limiter = Limiter()
@@ -45,7 +48,7 @@ class FileServer:
             follow_symlinks=config.fileserver_followsymlinks,
         )
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
-        self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="git")
+        self._fetcher = ThreadPoolExecutor(2, thread_name_prefix="git")
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -60,23 +63,31 @@ class FileServer:
     async def update(self) -> list[str]:
         """Fetch git repositories and look at the trees anew; return a sentence for each that failed."""
         async with self._updating:
-            problems = await asyncio.get_running_loop().run_in_executor(self._fetcher, self._fetch)
-            directories = combined(self._config, self._git)
-            if directories != self._directories:
-                self._directories = directories
-                self._roots.use(directories)
+            loop = asyncio.get_running_loop()
+            trees = loop.run_in_executor(self._fetcher, self._fetch_trees, loop)
+            pillars = loop.run_in_executor(self._fetcher, _catching, lambda: update_pillars(self._config, self._stop))
+            problems = [problem for found in await asyncio.gather(trees, pillars) for problem in found]
+            self._use_directories()
             self.forget_listings()
         for problem in problems:
             if self._limiter.allows(problem):
                 log.error("%s", problem)
         return problems
 
-    def _fetch(self) -> list[str]:
-        try:
-            problems = self._git.update()[1] if self._git else []
-            return problems + update_pillars(self._config)
-        except (CtlError, OSError) as error:
-            return [f"git repositories cannot be fetched: {error}"]
+    def _fetch_trees(self, loop: asyncio.AbstractEventLoop) -> list[str]:
+        """Fetch what the state tree is made of; what is there is served while a slow remote still keeps us waiting."""
+
+        def changed() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._use_directories)
+
+        return _catching(lambda: self._git.update(changed)[1] if self._git else [])
+
+    def _use_directories(self) -> None:
+        directories = combined(self._config, self._git)
+        if directories != self._directories:
+            self._directories = directories
+            self._roots.use(directories)
 
     def forget_listings(self) -> None:
         """Read the tree anew at the next listing."""
@@ -143,9 +154,18 @@ class FileServer:
         return _read_part(found[0], offset, length)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and what git does."""
+        self._stop.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._fetcher.shutdown(wait=True, cancel_futures=True)
+
+
+def _catching(work: Callable[[], list[str]]) -> list[str]:
+    """Fetch, and return what went wrong as sentences."""
+    try:
+        return work()
+    except (CtlError, OSError) as error:
+        return [f"git repositories cannot be fetched: {error}"]
 
 
 def _read_part(path: str, offset: int, length: int) -> bytes:

@@ -10,21 +10,31 @@ import fnmatch
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ..common.atomic import atomic_write
 from ..common.config import MasterConfig
-from ..common.errors import CommandExecutionError, ConfigError, nearest
-from .git import Repository
+from ..common.errors import ConfigError, CtlError, nearest
+from .git import Repository, fetch_all
 
 log = logging.getLogger(__name__)
 
 Directories = dict[str, list[str]]
 BACKENDS = {"roots": "roots", "git": "git", "gitfs": "git"}
 REF_TYPES = {"heads": "branch", "tags": "tag"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an environment's files are in a repository: a branch, tag or commit, and what of it goes where."""
+
+    ref: str
+    root: str
+    mountpoint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +49,22 @@ class Remote:
     ref_types: tuple[str, ...] = ("branch", "tag")
     saltenv_whitelist: tuple[str, ...] = ()
     saltenv_blacklist: tuple[str, ...] = ()
+    saltenv: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    disable_saltenv_mapping: bool = False
 
-    def environments(self, refs: Mapping[str, str]) -> dict[str, str]:
-        """Map the environments that this remote gives to their commits; a branch goes before a tag of its name."""
-        found: dict[str, str] = {}
-        for ref, commit in sorted(refs.items()):
+    def environments(self, refs: Mapping[str, str]) -> dict[str, Place]:
+        """Map the environments that this remote gives to their places: those that are configured, then its refs."""
+        found = {}
+        for env, given in self.saltenv.items():
+            ref = given.get("ref") or (self.base if env == "base" else env)
+            found[env] = Place(ref, given.get("root", self.root), given.get("mountpoint", self.mountpoint))
+        for ref in sorted(refs):
             kind, _, name = ref.partition("/")
-            if REF_TYPES.get(kind) in self.ref_types and name != "base":
-                env = "base" if name == self.base else name
-                if self._wants(env):
-                    found.setdefault(env, commit)
-        return found
+            env = "base" if name == self.base else name
+            mapped = env == "base" or not self.disable_saltenv_mapping
+            if REF_TYPES.get(kind) in self.ref_types and name != "base" and mapped:
+                found.setdefault(env, Place(name, self.root, self.mountpoint))
+        return {env: place for env, place in found.items() if self._wants(env)}
 
     def _wants(self, env: str) -> bool:
         wanted = not self.saltenv_whitelist or _any_matches(env, self.saltenv_whitelist)
@@ -65,6 +80,8 @@ def read_remotes(config: MasterConfig) -> list[Remote]:
         "ref_types": config.gitfs_ref_types,
         "saltenv_whitelist": config.gitfs_saltenv_whitelist,
         "saltenv_blacklist": config.gitfs_saltenv_blacklist,
+        "disable_saltenv_mapping": config.gitfs_disable_saltenv_mapping,
+        "saltenv": config.gitfs_saltenv,
     }
     return [_read_remote(entry, defaults) for entry in config.gitfs_remotes]
 
@@ -78,10 +95,31 @@ def _read_remote(entry: Any, defaults: Mapping[str, Any]) -> Remote:
             near = nearest(key, known)
             hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
             raise ConfigError(f"gitfs_remotes: {url}: there is no option {key!r}", hint=hint)
-        values[key] = tuple(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        if key.startswith(("ref_", "saltenv_")) and not isinstance(values[key], tuple):
-            values[key] = (values[key],)
+        values[key] = _option(key, value, url)
+    values["saltenv"] = {**_saltenvs(defaults["saltenv"], "gitfs_saltenv"), **values["saltenv"]}
     return Remote(url, **values)
+
+
+def _option(key: str, value: Any, url: str) -> Any:
+    if key == "saltenv":
+        return _saltenvs(value, f"gitfs_remotes: {url}")
+    if key == "disable_saltenv_mapping":
+        return bool(value)
+    read = tuple(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return (read,) if key.startswith(("ref_", "saltenv_")) and isinstance(read, str) else read
+
+
+def _saltenvs(given: Any, setting: str) -> dict[str, dict[str, str]]:
+    """Read `[{env: [{ref: …}, {root: …}, {mountpoint: …}]}, …]`."""
+    found = {}
+    for entry in [given] if isinstance(given, Mapping) else given or ():
+        env, options = split_entry(entry, f"{setting}: saltenv")
+        for key in options:
+            if key not in ("ref", "root", "mountpoint"):
+                hint = "known: ref, root, mountpoint"
+                raise ConfigError(f"{setting}: the environment {env!r} has no option {key!r}", hint=hint)
+        found[env] = {key: str(value) for key, value in options.items()}
+    return found
 
 
 def split_entry(entry: Any, setting: str) -> tuple[str, dict[str, Any]]:
@@ -99,11 +137,12 @@ def split_entry(entry: Any, setting: str) -> tuple[str, dict[str, Any]]:
 class GitEnvironments:
     """The environments of `gitfs_remotes`, below the cache directory."""
 
-    def __init__(self, config: MasterConfig) -> None:
+    def __init__(self, config: MasterConfig, stop: threading.Event | None = None) -> None:
         self._cache = config.cachedir / "master" / "git"
         self._map = self._cache / "environments.json"
         self._remotes = [
-            (remote, Repository(remote.url, self._cache, config.git_protocols)) for remote in read_remotes(config)
+            (remote, Repository(remote.url, self._cache, config.git_protocols, config.git_timeout, stop))
+            for remote in read_remotes(config)
         ]
         self._stamp = 0
         self._known: Directories = {}
@@ -122,34 +161,47 @@ class GitEnvironments:
             self._stamp = stamp
         return self._known
 
-    def update(self) -> tuple[Directories, list[str]]:
+    def update(self, changed: Callable[[], None] = lambda: None) -> tuple[Directories, list[str]]:
         """Fetch every remote; return the directories by environment, and a sentence for each remote that failed.
 
-        What was fetched of a remote before stays in use where it cannot be reached now.
+        What was fetched of a remote before stays in use where it cannot be reached now. `changed` is called when
+        directories are others than before, which may be while a slow remote is still being fetched.
         """
         problems: list[str] = []
+
+        def fetched(problem: str) -> None:
+            if problem:
+                problems.append(problem)
+            else:
+                self._write_down([], changed)
+
+        fetch_all((repository for _remote, repository in self._remotes), fetched)
+        found = self._write_down(problems, changed)
+        for _remote, repository in self._remotes:
+            repository.prune([Path(path) for paths in found.values() for path in paths])
+        return found, problems
+
+    def _write_down(self, problems: list[str], changed: Callable[[], None]) -> Directories:
         found: Directories = {}
         for remote, repository in self._remotes:
-            try:
-                repository.fetch()
-            except CommandExecutionError as error:
-                problems.append(str(error))
-            trees = self._unpack(remote, repository, problems)
-            for env, tree in trees.items():
+            for env, tree in self._unpack(remote, repository, problems).items():
                 found.setdefault(env, []).append(str(tree))
-            repository.prune(list(trees.values()))
         if found != self.directories():
             self._cache.mkdir(parents=True, exist_ok=True, mode=0o700)
             atomic_write(self._map, json.dumps(found).encode(), mode=0o600)
-        return found, problems
+            changed()
+        return found
 
     def _unpack(self, remote: Remote, repository: Repository, problems: list[str]) -> dict[str, Path]:
         trees = {}
-        for env, commit in remote.environments(repository.refs()).items():
+        for env, place in remote.environments(repository.refs()).items():
+            commit = repository.commit(place.ref)
+            if commit is None:
+                continue  # an environment may be configured for remotes that do not have it
             try:
-                trees[env] = repository.tree(commit, remote.root, remote.mountpoint)
-            except CommandExecutionError as error:
-                if not remote.root:  # a branch may lack the root that others have
+                trees[env] = repository.tree(commit, place.root, place.mountpoint)
+            except CtlError as error:
+                if not place.root:  # a branch may lack the root that others have
                     problems.append(str(error))
                 log.info("the environment %s is left out: %s", env, error)
         return trees

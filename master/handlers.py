@@ -6,12 +6,14 @@ answers at once, or later where the disk, a thread or a worker has to be waited 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from ..common.errors import RequestRefused
 from ..common.log import Limiter
+from ..common.payload import has_at_most
 from ..common.wire import unpack_payload
 from . import messages, returns
 from .desk import Desk
@@ -22,6 +24,8 @@ from .sessions import Session
 log = logging.getLogger(__name__)
 
 MAX_EVENT_BYTES = 256 * 1024
+SMALL_GRAINS_BYTES = 64 * 1024
+MAX_GRAINS_ELEMENTS = 50_000
 _limiter = Limiter()
 
 Args = Mapping[str, Any]
@@ -32,15 +36,27 @@ Method = Callable[[Desk, Session, Args], Answer | Awaitable[Answer]]
 def register(desk: Desk, session: Session, args: Args) -> Answer:
     """Take a minion's grains; with its subscription seen, it counts as connected from now on."""
     message = read(messages.Register, args)
+    _check_grains(desk, message.grains)
     desk.grains.put(session.id, message.grains)
     session.registered = True
     desk.presence.update(session)
     return {}
 
 
+def _check_grains(desk: Desk, grains: bytes) -> None:
+    """Refuse grains that are too large, or that would be once they are unpacked."""
+    most = desk.config.grains_max_kib * 1024
+    if len(grains) > most:
+        raise RequestRefused("quota", f"grains of {len(grains)} bytes; {most} are taken (grains_max_kib)")
+    if len(grains) > SMALL_GRAINS_BYTES and not has_at_most(grains, MAX_GRAINS_ELEMENTS):
+        raise RequestRefused("quota", f"grains with more than {MAX_GRAINS_ELEMENTS} values")
+
+
 def catch_up(desk: Desk, session: Session, args: Args) -> Answer:
     """Return the jobs after an offset that expect this minion and may still begin."""
     message = read(messages.CatchUp, args)
+    if session.superseded:  # the newer session asks for itself; this may be another machine with the same key
+        return {"jobs": [], "head": message.offset, "more": False}
     if message.offset > desk.joblog.head and _limiter.allows(("offset", session.id)):
         log.warning(
             "minion %s knows offset %d of the job log, and its head is %d: was the job log set back?",
@@ -52,8 +68,10 @@ def catch_up(desk: Desk, session: Session, args: Args) -> Answer:
 
 
 def ack(desk: Desk, session: Session, args: Args) -> Answer:
-    """Note that a minion has these jobs."""
-    desk.joblog.acknowledged(session.id, read(messages.Acknowledge, args).jids)
+    """Note that a minion has these jobs, and which of them have begun."""
+    message = read(messages.Acknowledge, args)
+    desk.joblog.acknowledged(session.id, message.jids)
+    desk.joblog.running(session.id, message.running)
     return None
 
 
@@ -76,7 +94,16 @@ def group_get(desk: Desk, session: Session, args: Args) -> Answer:
     """Return what is needed to read publications from here on."""
     if not session.is_agent:
         raise RequestRefused("not_allowed", "only a minion's daemon reads publications")
-    return desk.publications.group(session.id)
+    return desk.publications.group(session)
+
+
+async def rotate_key(desk: Desk, session: Session, args: Args) -> Answer:
+    """Take a minion's new key in the place of the one that its session is of."""
+    message = read(messages.RotateKey, args)
+    await desk.keydesk.rotate_key(session, message.public, message.by_old, message.by_new)
+    if session.public != message.public:  # the answer goes out before the loop's next turn
+        asyncio.get_running_loop().call_soon(desk.keydesk.end_sessions, session.id, session.public)
+    return {}
 
 
 async def pillar(desk: Desk, session: Session, args: Args) -> Answer:
@@ -162,6 +189,7 @@ METHODS: Final[dict[str, Method]] = {
     "return_chunk": returns.take_chunk,
     "call_return": returns.take_call,
     "group_get": group_get,
+    "rotate_key": rotate_key,
     "pillar": pillar,
     "pillar_chunk": pillar_chunk,
     "file_find": file_find,
@@ -179,4 +207,4 @@ ONE_WAY: Final = frozenset({"ack", "progress", "goodbye"})
 # Doing these twice is not the same as doing them once, so a repeated request gets the first one's answer.
 ONCE: Final = frozenset({"event", "call_return"})
 # A ctl-call has no jobs and no presence.
-AGENT_ONLY: Final = frozenset({"register", "catch_up", "ack", "return", "return_chunk", "group_get"})
+AGENT_ONLY: Final = frozenset({"register", "catch_up", "ack", "return", "return_chunk", "group_get", "rotate_key"})

@@ -16,9 +16,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from ..common import wire
+from ..common import crash, wire
 from ..common.errors import JobError, NoMinions, WireError
 from ..common.log import Limiter
+from .clock import Uptime, uptime
 from .events import EventBus
 from .jobs import UNDER_WAY, End, Expected, Heard, Job, JobIds, JobRecord, Mark, State
 from .presence import Presence
@@ -36,6 +37,8 @@ SETTLE_SECONDS = 5.0
 TRANSIT_SECONDS = 10.0
 ACK_BATCH_SECONDS = 0.05
 KEEPALIVES_MISSED = 3
+# When a job that was sent to few minions is looked at again for the first time; each time after twice as long.
+REPEAT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,18 @@ class Request:
     metadata: bytes | None = None
     progress: bool = False
     request_id: str = ""
+    private: bool = False
+    hidden: bytes | None = None  # the payload, where `payload` has its secrets masked
+
+
+class Sender(Protocol):
+    """What brings jobs to minions."""
+
+    def publish(self, record: JobRecord) -> None: ...
+
+    def is_direct(self, record: JobRecord) -> bool: ...
+
+    def send_to(self, record: JobRecord, minions: Iterable[str]) -> None: ...
 
 
 class Watcher(Protocol):
@@ -77,16 +92,19 @@ class JobLog:
         self,
         store: JobStore,
         *,
-        publish: Callable[[JobRecord, int], None],
+        sender: Sender,
         presence: Presence,
         events: EventBus,
         now_ms: Callable[[], int],
         now: Callable[[], float],
         keepalive: float,
+        uptime: Callable[[], Uptime] = uptime,
     ) -> None:
         self.store = store
+        self._uptime = uptime
+        self._began = now(), now_ms()
         self.active: dict[str, Job] = {}
-        self._publish_packet = publish
+        self._sender = sender
         self._presence = presence
         self._events = events
         self._now_ms = now_ms
@@ -115,16 +133,23 @@ class JobLog:
         self._offset, last, _ = self.store.last()
         self.head = self._offset
         self._ids = JobIds(last)
-        now, now_ms = self._now(), self._now_ms()
+        now, now_ms, up = self._now(), self._now_ms(), self._uptime()
         for entry in self.store.open_jobs():
-            left = min(entry.record.expires_ms - now_ms, entry.record.expires_ms - entry.record.created_ms) / 1000
-            job = Job(entry.record, now, now + left)
+            record = entry.record
+            age = up.since(record.made)
+            if age is None:  # the machine was started anew: only the wall clock knows
+                age = max(0, now_ms - record.created_ms)
+            job = Job(record, now, now + (record.expires_ms - record.created_ms - age) / 1000)
             for minion in entry.acknowledged & entry.record.expected.members:
                 job.hear(minion, Heard.ACK, now)
                 self._under_way.setdefault(minion, set()).add(job.jid)
             for end in entry.ends:
                 job.restore(end.id, Mark(end.state, now, end.reason, end.inferred))
                 self._forget_under_way(end.id, job.jid)
+            if not entry.record.queued:  # nobody is connected now, and it does not wait for them
+                self._unqueued.add(job.jid)
+                if absent := self._end_for_absent(job):
+                    self.store.add_ends(job.jid, absent)
             self._admit(job)
             self._close_if_complete(job)
 
@@ -151,8 +176,9 @@ class JobLog:
         """Write a job to the log and publish it; returns once it is on disk. A repeated request gives its first job."""
         if not request.expected:
             raise NoMinions("no minion matches the target")
-        if len(request.payload) > MAX_PAYLOAD_BYTES:
-            raise JobError(f"the arguments take {len(request.payload)} bytes; the limit is {MAX_PAYLOAD_BYTES}")
+        if (size := len(request.hidden or request.payload)) > MAX_PAYLOAD_BYTES:
+            raise JobError(f"the arguments take {size} bytes; the limit is {MAX_PAYLOAD_BYTES}")
+        crash.at("master.job.before_commit")
         job = self._make(request)
         absent: list[End] = []
         if request.window <= 0:
@@ -199,15 +225,19 @@ class JobLog:
             metadata=request.metadata,
             progress=request.progress,
             request_id=request.request_id,
+            queued=request.window > 0,
+            private=request.private,
+            hidden=request.hidden,
+            made=self._uptime(),
         )
 
     def _end_for_absent(self, job: Job) -> list[End]:
-        now, ends = self._now(), []
-        for minion in job.record.expected.ids:
-            if minion not in self._presence:
-                job.hear(minion, Heard.EXPIRED, now, "Not connected")
-                ends.append(self._inferred(minion, State.NOT_DELIVERED, "Not connected"))
-        return ends
+        now, why = self._now(), "Not connected"
+        return [
+            self._inferred(minion, State.NOT_DELIVERED, why)
+            for minion in job.record.expected.ids
+            if minion not in self._presence and job.hear(minion, Heard.EXPIRED, now, why) is not None
+        ]
 
     async def _repeated(self, jid: str) -> Job:
         if (job := self.active.get(jid)) is not None:
@@ -225,9 +255,31 @@ class JobLog:
                 continue
             self._admit(job)
             self.head = job.record.log_off
-            self._publish_packet(job.record, job.record.expires_ms)
+            crash.at("master.job.before_publish")
+            self._send(job)
+            crash.at("master.job.after_publish")
             self._fire_new(job)
             self._close_if_complete(job)
+
+    def _send(self, job: Job) -> None:
+        self._sender.publish(job.record)
+        if self._sender.is_direct(job.record):
+            self._look_later(job, REPEAT_SECONDS)
+
+    def _look_later(self, job: Job, pause: float) -> None:
+        asyncio.get_running_loop().call_later(pause, self._send_again, job, pause)
+
+    def _send_again(self, job: Job, pause: float) -> None:
+        """Send a job again to connected minions that do not say they have it.
+
+        Pushes are not numbered as publications are, so a minion does not notice that one was lost.
+        """
+        if job.jid not in self.active or job.deadline <= self._now():
+            return
+        late = [minion for minion, mark in job.outstanding() if mark.state is State.SENT and minion in self._presence]
+        if late:
+            self._sender.send_to(job.record, late)
+        self._look_later(job, 2 * pause)
 
     def _admit(self, job: Job) -> None:
         self.active[job.jid] = job
@@ -256,7 +308,9 @@ class JobLog:
         found: list[list[Any]] = []
         size, more, now, now_ms = 0, False, self._now(), self._now_ms()
         for log_off, job in self._after(offset):
-            if job.deadline <= now or minion not in job.record.expected.members or job.mark_of(minion).ended:
+            if job.deadline <= now or minion not in job.record.expected.members:
+                continue
+            if job.mark_of(minion).state is not State.SENT:  # it has the job on its disk, or that is over
                 continue
             left_ms = int((job.deadline - now) * 1000)
             body = wire.pack(job.record.body(slots=b"", epoch=b"", expires_ms=now_ms + left_ms))
@@ -282,15 +336,19 @@ class JobLog:
 
     def alive(self, minion: str, jids: Sequence[str]) -> None:
         """A minion names the jobs it runs. One that it does not name any more, nor ever ended, is interrupted."""
-        for jid in jids:
-            if (mark := self._hear(minion, jid, Heard.ALIVE)) is not None:
-                for watcher in self._watching(jid):
-                    watcher.alive(minion, mark)
+        self.running(minion, jids)
         named, now = frozenset(jids), self._now()
         for jid in [jid for jid in self._under_way.get(minion, ()) if jid not in named]:
             job = self.active.get(jid)
             if job is not None and now - job.mark_of(minion).at > self._silence:
                 self._infer(job, [minion], Heard.LOST, "The minion does not know this job any more")
+
+    def running(self, minion: str, jids: Iterable[str]) -> None:
+        """A minion has begun these jobs."""
+        for jid in jids:
+            if (mark := self._hear(minion, jid, Heard.ALIVE)) is not None:
+                for watcher in self._watching(jid):
+                    watcher.alive(minion, mark)
 
     def progressed(self, minion: str, jid: str, kind: str, data: bytes) -> None:
         """A minion reports progress of a job."""
@@ -327,6 +385,7 @@ class JobLog:
         if job.end(end.id, end.state, self._now(), end.reason) is None:
             return None
         self._forget_under_way(end.id, job.jid)
+        crash.at("master.return.before_commit")
         stored = self.store.add_end(job.jid, end)
         self._being_stored[job.jid, end.id] = (end, stored)
         for watcher in self._watching(job.jid):
@@ -410,14 +469,20 @@ class JobLog:
             self._infer(job, late, Heard.EXPIRED, "Not delivered within its window")
 
     async def expire(self, keep_seconds: float) -> int:
-        """Forget jobs that are older than this; what is still open in them is over first."""
-        before = self._now_ms() - int(keep_seconds * 1000)
-        for job in [job for job in self.active.values() if job.record.created_ms < before]:
+        """Forget jobs that are older than this; what is still open in them is over first.
+
+        A wall clock that leaps makes no job old.
+        """
+        began, began_ms = self._began
+        before_ms = began_ms + int((self._now() - began - keep_seconds) * 1000)
+        up = self._uptime()
+        before = replace(up, ms=up.ms - int(keep_seconds * 1000))
+        for job in [job for job in self.active.values() if job.record.is_older(before_ms, before)]:
             late = [minion for minion, _ in job.outstanding()]
             self._infer(job, late, Heard.LOST, "No word from the minion while the job was kept")
             self._infer(job, late, Heard.EXPIRED, "Not delivered")
             self._retire(job)
-        return await asyncio.wrap_future(self.store.expire(before))
+        return await asyncio.wrap_future(self.store.expire(before_ms, before))
 
     # -- the jobs in memory
 

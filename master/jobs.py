@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 
+from .clock import Uptime
+
 MAX_TARGET_CHARS = 16 * 1024
 LISTED_PAYLOAD_BYTES = 2048
 JID = re.compile(r"[0-9]{20}", re.ASCII)
@@ -125,6 +127,15 @@ class JobRecord:
     metadata: bytes | None = None
     progress: bool = False
     request_id: str = ""
+    queued: bool = True  # whether it waits for minions that are away
+    private: bool = False  # only minions that are expected may read the payload
+    hidden: bytes | None = None  # the true payload, until the job is over, where secrets in `payload` are masked
+    made: Uptime = Uptime()  # noqa: RUF009 - it is frozen
+
+    def is_older(self, than_ms: int, than: Uptime) -> bool:
+        """Whether it was made before then, by the wall clock and, in the same run of the machine, by its uptime."""
+        left = than.since(self.made)
+        return self.created_ms < than_ms and (left is None or left > 0)
 
     def body(self, *, slots: bytes, epoch: bytes, expires_ms: int) -> dict[str, object]:
         """Return what minions are sent: the record without what is the master's own business.
@@ -146,8 +157,19 @@ class JobRecord:
             "user": self.user,
             "metadata": self.metadata,
             "progress": self.progress,
-            "payload": self.payload,
+            "secret": self.hidden is not None,
+            "payload": self.true_payload,
         }
+
+    def announcement(self, *, slots: bytes, epoch: bytes, expires_ms: int) -> dict[str, object]:
+        """Return what of a private job all minions may read: whom it is for, and the digest of what those will get."""
+        body = self.body(slots=slots, epoch=epoch, expires_ms=expires_ms)
+        return {**body, "metadata": None, "payload": b"", "digest": sha256(self.true_payload).digest()}
+
+    @property
+    def true_payload(self) -> bytes:
+        """What the minions run."""
+        return self.payload if self.hidden is None else self.hidden
 
 
 @dataclass(frozen=True, slots=True)

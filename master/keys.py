@@ -8,6 +8,7 @@ runs; it is safe to use from several threads, and what a method returns is on di
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +22,12 @@ from ..common import crypto
 from ..common.config import ID_PATTERN
 from ..common.database import Cursor, Database, quick_check
 from ..common.errors import KeyTableError, StorageError
+from ..common.log import Limiter
 from .admission import Buckets
+from .enrol_tokens import MIGRATION as TOKENS
+from .enrol_tokens import Count, EnrolTokens
+
+log = logging.getLogger(__name__)
 
 MAX_CANDIDATES = 4
 SEEN_AGAIN_SECONDS = 60.0
@@ -36,6 +42,7 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE UNIQUE INDEX keys_holder ON keys (folded) WHERE state IN ('accepted', 'pending');
     """,
+    TOKENS,
 )
 
 
@@ -98,6 +105,7 @@ class Claimed:
 
 Keys = list[Key]
 Changes = list[Change]
+Names = list[str]
 
 
 class KeyTable:
@@ -119,7 +127,9 @@ class KeyTable:
         self._keys: dict[str, dict[bytes, Key]] = {}
         self._accepted: dict[str, Key] = {}
         self._ids: tuple[str, ...] | None = None
+        self._limiter = Limiter()
         self.version = 0  # changes with every change of the set of accepted ids
+        self.note_after = 0.0  # that a key was seen after this time is noted, however short ago it was noted before
         self._load(path)
 
     def _load(self, path: Path) -> None:
@@ -129,11 +139,17 @@ class KeyTable:
                     f"the key database {path} is damaged: {problems[0]}", hint="restore it from a backup"
                 )
             rows = self._database.read("SELECT id, public, state, generation, address, first_seen, last_seen FROM keys")
+            for minion, public, state, *rest in rows:
+                self._set(Key(minion, public, KeyState(state), *rest))
+        except ValueError as error:
+            self._database.close()
+            raise StorageError(
+                f"the key database {path} is damaged: {error}", hint="restore it from a backup"
+            ) from error
         except StorageError:
             self._database.close()
             raise
-        for minion, public, state, *rest in rows:
-            self._set(Key(minion, public, KeyState(state), *rest))
+        self.tokens = EnrolTokens(self._database, self._now)
 
     def close(self) -> None:
         """Close the database."""
@@ -144,6 +160,11 @@ class KeyTable:
     def accepted(self, minion: str) -> Key | None:
         """Return the accepted key of an id."""
         return self._accepted.get(minion)
+
+    def known(self, minion: str, public: bytes) -> Key | None:
+        """Return what is known of a key that claims an id."""
+        with self._lock:
+            return self._keys.get(minion.lower(), {}).get(public)
 
     def accepted_ids(self) -> tuple[str, ...]:
         """Return every accepted id, sorted; the same object until one changes."""
@@ -158,6 +179,10 @@ class KeyTable:
             return sorted(
                 (key for keys in self._keys.values() for key in keys.values()), key=lambda key: (key.id, key.public)
             )
+
+    def behind(self) -> Names:
+        """Return the accepted ids that were not heard of since `note_after`."""
+        return [key.id for key in self.all() if key.state is KeyState.ACCEPTED and key.last_seen < self.note_after]
 
     def list(self) -> dict[str, dict[str, object]]:
         """Return what `ctl-key -L` shows: {id: fingerprint} for the accepted ones, and for each other state
@@ -219,23 +244,61 @@ class KeyTable:
         pending = [k for keys in self._keys.values() for k in keys.values() if k.state is KeyState.PENDING]
         if len(pending) < self._max_pending:
             return []
+        if self._limiter.allows("pending"):
+            log.warning("%d keys wait for acceptance: the stalest give way to new ones (max_pending)", len(pending))
         return [min(pending, key=_staleness)] if pending else None
 
     def _see_again(self, key: Key, address: str) -> Key:
         now = self._now()
-        if key.address == address and now - key.last_seen < SEEN_AGAIN_SECONDS:
+        if key.address == address and now - key.last_seen < SEEN_AGAIN_SECONDS and key.last_seen >= self.note_after:
             return key
         seen = replace(key, address=address, last_seen=now)
         self._put([seen], [])
         return seen
 
-    def accept_now(self, key: Key) -> Key:
-        """Accept a pending key without waiting for the disk (`auto_accept`)."""
+    def settle(self, key: Key, state: KeyState, token: bytes | None = None) -> tuple[Future[None], Callable[[], None]]:
+        """Accept or reject a key that waits, by a rule; the future is done once that is on disk.
+
+        With a `token`, whose use is counted in the same transaction, a key that another one is in line before is
+        accepted in its place. Raises `KeyTableError` where the key does not wait any more, or the token is not good.
+        What comes with the future is to be called where it fails, not in its callback.
+        """
         with self._lock:
-            change = self._to(key, KeyState.ACCEPTED)
-            assert change.after is not None
-            self._put([change.after], [])
-            return change.after
+            current, holder = self.known(key.id, key.public), _holder(self._keys.get(key.folded, {}))
+            rival = holder if holder is not None and holder.public != key.public else None
+            waits = current is not None and current.state in (KeyState.PENDING, KeyState.DENIED)
+            if (
+                current is None
+                or not waits
+                or (rival is not None and (token is None or rival.state is KeyState.ACCEPTED))
+            ):
+                raise KeyTableError(f"the key of {key.id} does not wait for acceptance")
+            count = self.tokens.take(token, key.id) if token is not None else None
+            changes = [self._to(current, state)]
+            if rival is not None:
+                changes.insert(0, self._to(rival, KeyState.DENIED))
+            future = self._put([change.after for change in changes if change.after is not None], [], count)
+            return future, lambda: self._unsettle(changes, token)
+
+    def _unsettle(self, changes: Changes, token: bytes | None) -> None:
+        with self._lock:
+            for change in changes:
+                self._set(change.before)
+            if token is not None:
+                self.tokens.give_back(token)
+
+    def replace(self, minion: str, old: bytes, new: bytes) -> Changes:
+        """Put a new key in the place of an accepted one, which is rejected from then on (the minion changed it)."""
+        with self._lock:
+            holder, keys = self._accepted.get(minion), self._keys.get(minion.lower(), {})
+            if holder is None or holder.public != old or new in keys:
+                raise KeyTableError(f"the accepted key of {minion} is another one")
+            now = self._now()
+            made = Key(minion, new, KeyState.PENDING, 0, holder.address, now, now)
+            rejected = sorted((key for key in keys.values() if key.state is KeyState.REJECTED), key=_staleness)
+            forgotten = [Change(key, None) for key in rejected[: len(rejected) + 1 - MAX_CANDIDATES]]
+            changes = [self._to(holder, KeyState.REJECTED), self._to(made, KeyState.ACCEPTED)]
+            return self._carry_out([*forgotten, *changes], dry_run=False)
 
     # -- administrators
 
@@ -344,13 +407,15 @@ class KeyTable:
 
     # -- memory and disk
 
-    def _put(self, keys: Sequence[Key], gone: Sequence[Key]) -> Future[None]:
+    def _put(self, keys: Sequence[Key], gone: Sequence[Key], count: Count | None = None) -> Future[None]:
         for key in gone:
             self._unset(key)
         for key in keys:
             self._set(key)
 
         def work(cursor: Cursor) -> None:
+            if count is not None:
+                count(cursor)
             for key in gone:
                 cursor.execute("DELETE FROM keys WHERE folded=? AND public=?", (key.folded, key.public))
             for key in keys:

@@ -28,6 +28,7 @@ ChunkLength = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHUNK_BYTES)]
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 Reason = Annotated[str, msgspec.Meta(max_length=4096)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Path = Annotated[str, msgspec.Meta(max_length=1024)]
 
 
@@ -53,9 +54,10 @@ class CatchUp(Message, frozen=True):
 
 
 class Acknowledge(Message, frozen=True):
-    """Jobs, by their ids."""
+    """Jobs, by their ids; those of `running` have begun."""
 
     jids: Jids
+    running: Jids = []
 
 
 class Progress(Message, frozen=True):
@@ -88,6 +90,14 @@ class ReturnChunk(Message, frozen=True):
     offset: Offset
     size: Size
     data: Annotated[bytes, msgspec.Meta(max_length=MAX_CHUNK_BYTES)]
+
+
+class RotateKey(Message, frozen=True):
+    """A minion's new key, and what both keys signed (`succession`)."""
+
+    public: Digest
+    by_old: Signature
+    by_new: Signature
 
 
 class Pillar(Message, frozen=True):

@@ -6,6 +6,7 @@ fetched before.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from ..common.config import MasterConfig
 from ..common.errors import CommandExecutionError, ConfigError, nearest
-from .git import Repository
+from .git import Repository, fetch_all
 from .gitfs import split_entry
 
 OPTIONS = ("env", "root", "mountpoint", "name", "base")
@@ -64,9 +65,9 @@ def read_remotes(entries: Any, base: str) -> list[PillarRemote]:
     return found
 
 
-def repository(config: MasterConfig, remote: PillarRemote) -> Repository:
+def repository(config: MasterConfig, remote: PillarRemote, stop: threading.Event | None = None) -> Repository:
     """Return the repository of a remote."""
-    return Repository(remote.url, config.cachedir / "master" / "git", config.git_protocols)
+    return Repository(remote.url, config.cachedir / "master" / "git", config.git_protocols, config.git_timeout, stop)
 
 
 def configured(config: MasterConfig) -> list[PillarRemote]:
@@ -75,12 +76,11 @@ def configured(config: MasterConfig) -> list[PillarRemote]:
     return [remote for entries in given for remote in read_remotes(entries, config.git_pillar_base)]
 
 
-def update_pillars(config: MasterConfig) -> list[str]:
+def update_pillars(config: MasterConfig, stop: threading.Event | None = None) -> list[str]:
     """Fetch every remote of `ext_pillar`; return a sentence for each that failed."""
-    problems = []
-    for remote in {remote.url: remote for remote in configured(config)}.values():
-        try:
-            repository(config, remote).fetch()
-        except CommandExecutionError as error:
-            problems.append(str(error))
+    problems: list[str] = []
+    fetch_all(
+        (repository(config, remote, stop) for remote in configured(config)),
+        lambda problem: problems.append(problem) if problem else None,
+    )
     return problems

@@ -28,14 +28,36 @@ ENSURE_AT_ONCE = 8
 @dataclass(frozen=True, slots=True)
 class _Parked:
     minion: str
+    generation: int
     payload: bytes
+
+
+class PillarCache(PackedCache):
+    """The pillar that was rendered last for each minion, and how often a minion of that id was forgotten.
+
+    A key that is deleted or rejected ends its minion's pillar, also the one that is being rendered just then: whoever
+    has the id next must not get it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._generations: dict[str, int] = {}
+
+    def generation(self, minion: str) -> int:
+        """Return a number that is another after `drop`."""
+        return self._generations.get(minion, 0)
+
+    def drop(self, minion: str) -> None:
+        """Forget a minion's pillar, also where it is still being rendered."""
+        self._generations[minion] = self.generation(minion) + 1
+        super().drop(minion)
 
 
 class Pillars:
     """The pillar of each minion. `cache` holds what was rendered last of the ordinary kind."""
 
     def __init__(self, config: MasterConfig, grains: GrainsCache, workers: WorkerPool) -> None:
-        self.cache = PackedCache()
+        self.cache = PillarCache()
         self._config = config
         self._grains = grains
         self._workers = workers
@@ -57,10 +79,11 @@ class Pillars:
 
     async def render(self, minion: str, message: messages.Pillar) -> bytes:
         """Render a minion's pillar now; several who ask for the same at once share one rendering."""
-        key = (minion, message.saltenv, message.pillarenv, message.override, message.grains)
+        generation = self.cache.generation(minion)
+        key = (minion, generation, message.saltenv, message.pillarenv, message.override, message.grains)
         running = self._rendering.get(key)
         if running is None:
-            running = asyncio.ensure_future(self._render(minion, message))
+            running = asyncio.ensure_future(self._render(minion, message, generation))
             self._rendering[key] = running
             running.add_done_callback(lambda done: self._rendered(key, done))
         return await asyncio.shield(running)
@@ -77,7 +100,7 @@ class Pillars:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def _render(self, minion: str, message: messages.Pillar) -> bytes:
+    async def _render(self, minion: str, message: messages.Pillar, generation: int) -> bytes:
         request = {
             "op": "pillar",
             "id": minion,
@@ -87,6 +110,8 @@ class Pillars:
             "override": message.override,
         }
         done = await self._workers.request(request, timeout=self._config.render_timeout)
+        if self.cache.generation(minion) != generation:
+            raise RequestRefused("changed", "the minion's key has changed while its pillar was rendered")
         payload: bytes = done["payload"]
         for problem in done.get("problems", ()):
             if self._limiter.allows((minion, problem)):
@@ -108,6 +133,8 @@ class Pillars:
 
         async def one(minion: str) -> None:
             async with gate:
+                if minion not in self._grains:
+                    return  # its key was taken away meanwhile
                 try:
                     await self.render(minion, messages.Pillar())
                 except CtlError as error:
@@ -117,7 +144,7 @@ class Pillars:
 
     def _park(self, minion: str, payload: bytes) -> bytes:
         handle = secrets.token_bytes(16)
-        self._handles[handle] = _Parked(minion, payload)
+        self._handles[handle] = _Parked(minion, self.cache.generation(minion), payload)
         own = [key for key, parked in self._handles.items() if parked.minion == minion]
         for old in own[:-MAX_HANDLES_PER_MINION]:
             del self._handles[old]
@@ -128,7 +155,7 @@ class Pillars:
     def chunk(self, minion: str, message: messages.PillarChunk) -> dict[str, Any]:
         """Return a part of a parked pillar; the last part ends it."""
         parked = self._handles.get(message.handle)
-        if parked is None or parked.minion != minion:
+        if parked is None or (parked.minion, parked.generation) != (minion, self.cache.generation(minion)):
             raise RequestRefused("unknown_handle", "there is no such pillar to fetch")
         end = message.offset + message.length
         if end >= len(parked.payload):

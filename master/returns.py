@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.errors import JobError, RequestRefused
+from ..common.errors import CtlError, JobError, RequestRefused
 from ..common.log import Limiter
 from . import messages
 from .desk import Desk
@@ -25,19 +25,45 @@ async def take_return(desk: Desk, session: Session, args: Mapping[str, Any]) -> 
     """Take the end of a job. The answer means: it is on the master's disk."""
     message = read(messages.Return, args)
     job = await _expected_job(desk, session, message.jid)
-    under_way = desk.joblog.being_stored(message.jid, session.id)
-    if under_way is not None:
-        await asyncio.wrap_future(under_way[1])
+    if await _came_before(desk, job, session.id):
+        await _refuse_another(desk, session, message)
         return {"stored": True}
-    mark = job.mark_of(session.id)
-    if mark.ended and not mark.inferred:
-        return {"stored": True}  # it came before; the first one stays
     end = await _end(desk, session, message)
-    _still_stands(session)
-    stored = desk.joblog.ended(job, end)
-    if stored is not None:
+    try:
+        _still_stands(session)
+        # the same one may have come again while this one's body went to disk
+        stored = None if await _came_before(desk, job, session.id) else desk.joblog.ended(job, end)
+    except CtlError:
+        desk.store.abandon_body(end.digest)
+        raise
+    if stored is None:
+        desk.store.abandon_body(end.digest)
+    else:
         await asyncio.wrap_future(stored)
     return {"stored": True}
+
+
+async def _came_before(desk: Desk, job: Job, minion: str) -> bool:
+    """Say whether the minion's own end of a job is on disk; one that is on its way there is waited for."""
+    under_way = desk.joblog.being_stored(job.jid, minion)
+    if under_way is not None:
+        await asyncio.wrap_future(under_way[1])
+        return True
+    mark = job.mark_of(minion)
+    return mark.ended and not mark.inferred
+
+
+async def _refuse_another(desk: Desk, session: Session, message: messages.Return) -> None:
+    """Refuse a return that is not the one that is stored: the first one stays."""
+    end = await asyncio.to_thread(desk.store.end, message.jid, session.id)
+    if end is None:
+        return
+    size = len(message.payload) or message.size
+    same = (end.state, end.retcode, end.success, end.size) == (
+        message.state, message.retcode, message.success, size,
+    )  # fmt: skip
+    if not same or (end.payload and message.payload and end.payload != message.payload):
+        raise _refused(session, message.jid, "already_returned", "another return of it is stored")
 
 
 def _still_stands(session: Session) -> None:

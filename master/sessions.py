@@ -33,12 +33,17 @@ class Session:
     created: float
     heard: float
     used: bool = False
+    topic: bytes = b""  # where pushes go, once a connection has shown it
     subscriptions: int = 0  # connections that show its topic: while one is replaced, two
     registered: bool = False
     dies_at: float = 0.0  # when a newer one took over, 0 while this is the newest
     closed: bool = False
     working: int = 0  # requests that are being worked on
     replays: int = 0
+    instance: str = ""  # names the process that the minion is; a cloned machine's is another
+    epoch: bytes = b""  # whose publications it was let read, and its slot in that epoch
+    slot: int = -1
+    superseded: bool = False  # a newer session of the minion is in use
 
     @property
     def sid(self) -> bytes:
@@ -107,7 +112,9 @@ class SessionTable:
             self.remove(pushed_out)
         if previous is None:
             return Added()
-        return Added(previous, previous.subscribed and self._count_takeover(session.id, now), pushed_out)
+        same = session.instance != "" and session.instance == previous.instance
+        cloned = previous.subscribed and not same and self._count_takeover(session.id, now)
+        return Added(previous, cloned, pushed_out)
 
     def _count_takeover(self, minion: str, now: float) -> bool:
         times = self._takeovers.setdefault(minion, deque(maxlen=MAX_TAKEOVERS + 1))
@@ -124,8 +131,9 @@ class SessionTable:
         session.used = True
         if session.is_agent and self.agent(session.id) is session:
             for other in self._by_id[session.id]:
-                if other.is_agent and other is not session and not other.dies_at:
-                    other.dies_at = now + OLD_SESSION_SECONDS
+                if other.is_agent and other is not session:
+                    other.superseded = True
+                    other.dies_at = other.dies_at or now + OLD_SESSION_SECONDS
 
     def remove(self, session: Session) -> None:
         """Forget a session."""

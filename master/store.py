@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from ..common.errors import StorageError
+from .clock import Uptime
 from .jobs import END_STATES, End, JobRecord, for_a_list
 
 T = TypeVar("T")
@@ -80,6 +81,10 @@ class JobStore(Protocol):
         """Take over a file whose content has this digest."""
         ...
 
+    def abandon_body(self, digest: bytes | None) -> None:
+        """A body that was put or adopted will not be named by an end after all."""
+        ...
+
     def body(self, end: End, offset: int = 0, length: int | None = None) -> bytes:
         """Return an end's payload, or a part of it."""
         ...
@@ -106,8 +111,11 @@ class JobStore(Protocol):
         Negative offsets are of jobs that were never published."""
         ...
 
-    def expire(self, before_ms: int) -> Future[int]:
-        """Forget jobs made before then (the last of the log stays); holds how many."""
+    def expire(self, before_ms: int, before: Uptime = Uptime()) -> Future[int]:  # noqa: B008 - it is frozen
+        """Forget jobs made before then (the last of the log stays); holds how many.
+
+        One that was made in the same run of the machine as `before` must be older than that, too: wall clocks leap.
+        """
         ...
 
     def close(self) -> None: ...
@@ -183,6 +191,8 @@ class MemoryJobStore:
     def close_job(self, jid: str) -> Future[None]:
         """Note that a job is over."""
         self._open.discard(jid)
+        if (record := self._jobs.get(jid)) is not None:
+            self._jobs[jid] = replace(record, hidden=None)
         return settled(None)
 
     def put_body(self, payload: bytes) -> bytes:
@@ -195,6 +205,13 @@ class MemoryJobStore:
         """Take over a file."""
         self._bodies[digest] = path.read_bytes()
         path.unlink()
+
+    def abandon_body(self, digest: bytes | None) -> None:
+        """Forget a body that nothing names."""
+        if digest is not None and not any(
+            end.digest == digest for ends in self._ends.values() for end in ends.values()
+        ):
+            self._bodies.pop(digest, None)
 
     def body(self, end: End, offset: int = 0, length: int | None = None) -> bytes:
         """Return an end's payload."""
@@ -253,10 +270,12 @@ class MemoryJobStore:
             max(record.created_ms for record in records),
         )
 
-    def expire(self, before_ms: int) -> Future[int]:
+    def expire(self, before_ms: int, before: Uptime = Uptime()) -> Future[int]:  # noqa: B008 - it is frozen
         """Forget old jobs."""
         head = self.last()[0]
-        old = [jid for jid, record in self._jobs.items() if record.created_ms < before_ms and record.log_off < head]
+        old = [
+            jid for jid, record in self._jobs.items() if record.is_older(before_ms, before) and record.log_off < head
+        ]
         for jid in old:
             self._requests.pop(self._jobs.pop(jid).request_id, None)
             del self._ends[jid]

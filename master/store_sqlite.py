@@ -9,14 +9,17 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from hashlib import sha256
+from dataclasses import replace
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+from ..common import crash
 from ..common.database import Cursor, Database
 from ..common.errors import StorageError
+from .clock import Uptime
 from .jobs import LISTED_PAYLOAD_BYTES, End, Expected, JobRecord, State
 from .store import OpenJob, RepeatedRequest, Summary, part
 
@@ -43,18 +46,24 @@ MIGRATIONS = (
     CREATE INDEX ends_digest ON ends (digest) WHERE digest IS NOT NULL;
     CREATE TABLE acks (jid TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (jid, id)) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN queued INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE jobs ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN boot_ms INTEGER NOT NULL DEFAULT 0;
+    """,
+    "CREATE TABLE hidden (jid TEXT PRIMARY KEY, payload BLOB NOT NULL) WITHOUT ROWID",
 )
 
 _JOB = (
     "j.jid, j.log_off, j.created_ms, j.expires_ms, j.fun, j.tgt, j.tgt_type, j.delimiter, j.user, j.expected, "
-    "j.payload, j.timeout, j.metadata, j.progress, j.request_id"
+    "j.payload, j.timeout, j.metadata, j.progress, j.request_id, j.queued, j.boot, j.boot_ms"
 )
 _JOB_LIGHT = _JOB.replace("j.payload", f"iif(length(j.payload) <= {LISTED_PAYLOAD_BYTES}, j.payload, x'')")
 _END = "id, state, reason, inferred, fun, retcode, success, out, truncated, size, payload, digest, stored_ms"
 _END_LIGHT = _END.replace("payload", "x''")
 _ADD_JOB = (
     "INSERT INTO jobs (jid, log_off, created_ms, expires_ms, fun, tgt, tgt_type, delimiter, user, expected, payload, "
-    "timeout, metadata, progress, request_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "timeout, metadata, progress, request_id, queued, boot, boot_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _ADD_END = (
     f"INSERT INTO ends (jid, {_END}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) "  # noqa: S608 - constant column names
@@ -77,12 +86,15 @@ class SqliteJobStore:
         """Add a job."""
 
         def work(cursor: Cursor) -> None:
+            crash.at("master.job.in_commit")
             if record.request_id:
                 found = cursor.execute("SELECT jid FROM jobs WHERE request_id=?", (record.request_id,)).fetchone()
                 if found:
                     raise RepeatedRequest(found[0])
             self._add_expected(cursor, record.expected)
             cursor.execute(_ADD_JOB, _job_row(record))
+            if record.hidden is not None:
+                cursor.execute("INSERT INTO hidden (jid, payload) VALUES (?,?)", (record.jid, record.hidden))
             cursor.executemany(_ADD_END, [(record.jid, *_end_row(end)) for end in ends])
 
         return self._database.write(work)
@@ -97,6 +109,7 @@ class SqliteJobStore:
         """Add an end."""
 
         def work(cursor: Cursor) -> bool:
+            crash.at("master.return.in_commit")
             try:
                 return cursor.execute(_ADD_END, (jid, *_end_row(end))).rowcount > 0
             finally:
@@ -123,6 +136,7 @@ class SqliteJobStore:
         def work(cursor: Cursor) -> None:
             cursor.execute("UPDATE jobs SET open=0 WHERE jid=?", (jid,))
             cursor.execute("DELETE FROM acks WHERE jid=?", (jid,))
+            cursor.execute("DELETE FROM hidden WHERE jid=?", (jid,))
 
         return self._database.write(work)
 
@@ -133,6 +147,24 @@ class SqliteJobStore:
     def adopt_body(self, path: Path, digest: bytes) -> None:
         """Take over a file whose content has this digest."""
         self._bodies.adopt(path, digest)
+
+    def abandon_body(self, digest: bytes | None) -> None:
+        """Remove a body that nothing names."""
+        if digest is None:
+            return
+
+        def work(cursor: Cursor) -> None:
+            self._bodies.settle(digest)
+            self._remove_unnamed(cursor, [digest])
+
+        self._database.write(work)
+
+    def _remove_unnamed(self, cursor: Cursor, digests: Iterable[bytes]) -> None:
+        self._bodies.remove(
+            digest
+            for digest in digests
+            if not cursor.execute("SELECT 1 FROM ends WHERE digest=? LIMIT 1", (digest,)).fetchone()
+        )
 
     def body(self, end: End, offset: int = 0, length: int | None = None) -> bytes:
         """Return an end's payload, or a part of it."""
@@ -173,6 +205,8 @@ class SqliteJobStore:
     def _open_job(self, record: JobRecord) -> OpenJob:
         ends = self.ends(record.jid, payloads=False)
         acks = self._database.read("SELECT id FROM acks WHERE jid=?", (record.jid,))
+        hidden = self._database.read("SELECT payload FROM hidden WHERE jid=?", (record.jid,))
+        record = replace(record, hidden=hidden[0][0]) if hidden else record
         return OpenJob(record, tuple(ends), frozenset(row[0] for row in acks))
 
     def last(self) -> tuple[int, str, int]:
@@ -181,12 +215,14 @@ class SqliteJobStore:
         log_off, jid, created_ms = rows[0]
         return max(0, log_off or 0), jid or "", created_ms or 0
 
-    def expire(self, before_ms: int) -> Future[int]:
+    def expire(self, before_ms: int, before: Uptime = Uptime()) -> Future[int]:  # noqa: B008 - it is frozen
         """Forget old jobs, and bodies that nothing names any more."""
 
         def work(cursor: Cursor) -> int:
             rows = cursor.execute(
-                "SELECT jid FROM jobs WHERE created_ms < ? AND log_off < (SELECT max(log_off) FROM jobs)", (before_ms,)
+                "SELECT jid FROM jobs WHERE created_ms < ? AND log_off < (SELECT max(log_off) FROM jobs) "
+                "AND (boot = '' OR boot <> ? OR boot_ms < ?)",
+                (before_ms, before.boot, before.ms),
             ).fetchall()
             digests: set[bytes] = set()
             for (jid,) in rows:
@@ -195,14 +231,11 @@ class SqliteJobStore:
                 )
                 cursor.execute("DELETE FROM ends WHERE jid=?", (jid,))
                 cursor.execute("DELETE FROM acks WHERE jid=?", (jid,))
+                cursor.execute("DELETE FROM hidden WHERE jid=?", (jid,))
                 cursor.execute("DELETE FROM jobs WHERE jid=?", (jid,))
             if rows:
                 cursor.execute("DELETE FROM expected WHERE digest NOT IN (SELECT expected FROM jobs)")
-            self._bodies.remove(
-                digest
-                for digest in digests
-                if not cursor.execute("SELECT 1 FROM ends WHERE digest=? LIMIT 1", (digest,)).fetchone()
-            )
+            self._remove_unnamed(cursor, digests)
             return len(rows)
 
         return self._database.write(work)
@@ -213,11 +246,12 @@ class SqliteJobStore:
 
     def _record(self, row: tuple[Any, ...]) -> JobRecord:
         (jid, log_off, created, expires, fun, tgt, tgt_type, delimiter, user, expected, payload, timeout, metadata,
-         progress, request_id) = row  # fmt: skip
+         progress, request_id, queued, boot, boot_ms) = row  # fmt: skip
         return JobRecord(
             jid=jid, log_off=log_off, created_ms=created, expires_ms=expires, fun=fun, tgt=tgt,
             tgt_type=tgt_type, delimiter=delimiter, user=user, expected=self._expected(expected), payload=payload,
             timeout=timeout, metadata=metadata, progress=bool(progress), request_id=request_id or "",
+            queued=bool(queued), made=Uptime(boot, boot_ms),
         )  # fmt: skip
 
     def _expected(self, digest: bytes) -> Expected:
@@ -240,25 +274,43 @@ class Bodies:
         self._lock = threading.Lock()
         self._expected_soon: Counter[bytes] = Counter()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in directory.glob("new-*"):
+            left.unlink(missing_ok=True)  # from a master that was killed
 
     def put(self, payload: bytes) -> bytes:
-        """Write a body durably and return its digest."""
+        """Write a body durably and return its digest; raises `StorageError`."""
         digest = sha256(payload).digest()
-        with tempfile.NamedTemporaryFile(dir=self._directory, prefix="new-", delete=False) as file:
-            file.write(payload)
-        self.adopt(Path(file.name), digest)
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._directory, prefix="new-", delete=False) as file:
+                path = Path(file.name)
+                try:
+                    file.write(payload)
+                except BaseException:
+                    path.unlink()
+                    raise
+        except OSError as error:
+            raise _not_stored(self._directory, error) from error
+        self.adopt(path, digest)
         return digest
 
     def adopt(self, path: Path, digest: bytes) -> None:
-        """Take over a file whose content has this digest; it is kept at least until `settle`."""
+        """Take over a file whose content has this digest; it is kept at least until `settle`.
+
+        Raises `StorageError`; the file is gone then.
+        """
         with self._lock:
             self._expected_soon[digest] += 1
         target = self._path(digest)
-        target.parent.mkdir(exist_ok=True, mode=0o700)
-        _sync(path)
-        os.replace(path, target)
-        _sync(target.parent)
-        _sync(self._directory)
+        try:
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            _sync(path)
+            os.replace(path, target)
+            _sync(target.parent)
+            _sync(self._directory)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            self.settle(digest)
+            raise _not_stored(self._directory, error) from error
 
     def settle(self, digest: bytes | None) -> None:
         """The row that names a body was written, or never will be."""
@@ -270,11 +322,16 @@ class Bodies:
                 del self._expected_soon[digest]
 
     def read(self, digest: bytes, offset: int = 0, length: int | None = None) -> bytes:
-        """Read a body, or a part of it; raises `StorageError` where it is gone."""
+        """Read a body, or a part of it; raises `StorageError` where it is gone or, seen with its start, damaged."""
+        path = self._path(digest)
         try:
-            with self._path(digest).open("rb") as file:
+            with path.open("rb") as file:
+                if offset == 0 and file_digest(file, "sha256").digest() != digest:
+                    raise StorageError(f"the stored return {path} is damaged")
                 file.seek(offset)
                 return file.read(-1 if length is None else length)
+        except StorageError:
+            raise
         except OSError as error:
             raise StorageError(f"a stored body cannot be read: {error}") from error
 
@@ -290,6 +347,10 @@ class Bodies:
         return self._directory / name[:2] / name
 
 
+def _not_stored(directory: Path, error: OSError) -> StorageError:
+    return StorageError(f"a return cannot be stored in {directory}: {error.strerror or error}")
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -302,7 +363,8 @@ def _job_row(record: JobRecord) -> tuple[Any, ...]:
     return (
         record.jid, record.log_off, record.created_ms, record.expires_ms, record.fun, record.tgt,
         record.tgt_type, record.delimiter, record.user, record.expected.digest, record.payload, record.timeout,
-        record.metadata, record.progress, record.request_id or None,
+        record.metadata, record.progress, record.request_id or None, record.queued,
+        record.made.boot, record.made.ms,
     )  # fmt: skip
 
 

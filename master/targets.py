@@ -35,11 +35,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The minions that a target means, and the expression to publish: nodegroups are written out in it."""
+    """The minions that a target means, and the expression to publish: nodegroups are written out in it.
+
+    `needs` is what it asks of minions.
+    """
 
     ids: Sequence[str]
     tgt: str
     kind: str
+    needs: frozenset[str] = frozenset({"id"})
 
 
 class View:
@@ -93,7 +97,7 @@ class Resolver:
             known = self._keys.accepted(wanted.tgt)
             return Resolved((wanted.tgt,) if known else (), wanted.tgt, "glob")
         ids = await self._matching(parsed)
-        return Resolved(ids, *self._published(wanted, parsed))
+        return Resolved(ids, *self._published(wanted, parsed), parsed.needs)
 
     async def _matching(self, parsed: target.Target) -> Sequence[str]:
         ids = self._keys.accepted_ids()

@@ -147,6 +147,12 @@ class Pushed:
         if coming is not None:
             coming.path.unlink(missing_ok=True)
 
+    def forget(self, minion: str) -> None:
+        """Remove everything that a minion has pushed."""
+        for key in [key for key in self._coming if key[0] == minion]:
+            self._drop(key)
+        shutil.rmtree(self._directory / minion, ignore_errors=True)
+
     def prepare(self) -> None:
         """Remove what an earlier run of the master left unfinished."""
         for left in self._directory.glob("*/.push-*"):

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 MAX_UPLOADS = 256
 MAX_UPLOADS_PER_MINION = 8
+MAX_BYTES_PER_MINION = 256 * 1024 * 1024
 MAX_CHUNKS = 4096  # a return of the largest size has 128
 IDLE_SECONDS = 600.0
 
@@ -46,8 +47,9 @@ class Upload:
 class Uploads:
     """The uploads that are under way, by minion and jid, in the directory of the bodies."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, most_of_minion: int = MAX_BYTES_PER_MINION) -> None:
         self._directory = directory
+        self._most_of_minion = most_of_minion
         self._uploads: dict[tuple[str, str], Upload] = {}
 
     def prepare(self) -> None:
@@ -80,7 +82,9 @@ class Uploads:
         return upload.received
 
     def _begin(self, minion: str, jid: str, size: int, now: float) -> Upload:
-        own = [key for key in self._uploads if key[0] == minion]
+        own = [upload for key, upload in self._uploads.items() if key[0] == minion]
+        if own and sum(upload.size for upload in own) + size > self._most_of_minion:
+            raise RequestRefused("busy", f"{len(own)} large returns of this minion are under way already")
         if len(own) >= MAX_UPLOADS_PER_MINION:
             raise RequestRefused("busy", f"{len(own)} large returns are under way already")
         if len(self._uploads) >= MAX_UPLOADS:

@@ -1,7 +1,7 @@
 """A worker process of the master: renders pillar and runs runners, one request at a time.
 
-Started as `python -m ctl.master.worker FD`. It ends when its master does, and lives under a limit of memory: a template
-that asks for too much gets an error, not the machine.
+Started as `python -P -m ctl.master.worker FD`. It ends when its master does, and lives under a limit of memory: a
+template that asks for too much gets an error, not the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from pathlib import Path
 from typing import Any
 
 from ..common import arguments, context, ipc
@@ -24,10 +23,12 @@ from ..common.config import MasterConfig
 from ..common.context import Context
 from ..common.data import lookup
 from ..common.errors import CtlError
+from ..common.extmods import master_directories, master_directory
 from ..common.files import Roots
 from ..common.loader import Loader
 from ..common.log import set_up
 from ..common.plaintext import own_grains
+from ..common.user_utils import forget_changed, use_utils
 from ..common.wire import pack_payload, unpack_payload
 from .gitfs import GitEnvironments, combined
 from .port import Port, set_port
@@ -53,12 +54,17 @@ class Link:
 
     def receive(self) -> tuple[str, Any]:
         """Read one message; raises `EOFError` where the master has ended."""
-        header = self._file.read(LENGTH.size)
-        if len(header) < LENGTH.size:
-            raise EOFError
-        (length,) = LENGTH.unpack(header)
-        kind, data = unpack_payload(self._file.read(length))
+        kind, data = unpack_payload(self._read(LENGTH.unpack(self._read(LENGTH.size))[0]))
         return kind, data
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self._file.read(size)
+        except ConnectionError:
+            data = b""
+        if len(data) < size:
+            raise EOFError
+        return data
 
     def exchange(self, request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """Ask the master for something while it waits for us; yield what streams, then its result."""
@@ -146,6 +152,8 @@ class Server:
             except EOFError:
                 return
             if kind == "do":
+                use_utils([str(master_directory(self._config.raw, "utils"))])
+                forget_changed()
                 self._answer(request)
 
     def _answer(self, request: dict[str, Any]) -> None:
@@ -178,7 +186,7 @@ class Server:
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run a runner. That it fails is a result, too."""
         around = self._context("master", {}, self._files.states)
-        directories = [Path(directory) for directory in self._config.runner_dirs]
+        directories = master_directories(self._config.raw, "runners")
         runners = Loader("runners", "ctl.master.runners", directories, around)
         around.functions = runners
         set_port(Port(self._link.exchange, lambda data: self._link.send("progress", pack_payload(data))))
@@ -225,7 +233,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _end_with_master(sock)
     link = Link(sock)
-    kind, settings = link.receive()
+    try:
+        kind, settings = link.receive()
+    except EOFError:
+        return  # the master ended before it had said anything
     assert kind == "configure"
     config = MasterConfig.from_mapping(settings)
     set_up(config.log_level, config.log_file, config.log_level_logfile)

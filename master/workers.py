@@ -237,7 +237,7 @@ def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
     number = theirs.fileno()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "ctl.master.worker", str(number)],
+        [sys.executable, "-P", "-m", "ctl.master.worker", str(number)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=(number,),

@@ -205,6 +205,15 @@ def _future() -> Any:
     return Future()
 
 
+def _shown(arguments: Call) -> list[Any]:
+    """Return the arguments as the job cache may show them: keywords at the end, secrets masked."""
+    from ..common.secret_arguments import masked
+
+    given = {"fun": arguments.fun, "arg": list(arguments.args), "kwarg": dict(arguments.kwargs or {})}
+    shown = masked(given) or given
+    return [*shown["arg"], shown["kwarg"]] if shown["kwarg"] else list(shown["arg"])
+
+
 def _report(config: MinionConfig, uplink: Uplink, arguments: Call, outcome: Outcome) -> None:
     """Store the return in the master's job cache; one that does not arrive is no reason to fail."""
     from ..common.wire import pack_payload
@@ -212,7 +221,7 @@ def _report(config: MinionConfig, uplink: Uplink, arguments: Call, outcome: Outc
     payload, outcome, truncated = pack_outcome(outcome, MAX_RETURN_BYTES)
     fields = {
         "fun": arguments.fun,
-        "arg": pack_payload([*arguments.args, arguments.kwargs] if arguments.kwargs else list(arguments.args)),
+        "arg": pack_payload(_shown(arguments)),
         "retcode": outcome.retcode,
         "success": outcome.success,
         "out": outcome.out or None,

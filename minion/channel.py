@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
+import secrets
 from typing import Any
 
 from .. import __version__
 from ..common.config import MinionConfig
-from ..common.crypto import IdentityKey
+from ..common.crypto import fingerprint_bytes, fingerprint_text
 from ..common.errors import CtlError, MasterUnavailable, PinError
 from ..common.handshake import AGENT
 from ..common.log import Limiter
@@ -22,6 +23,7 @@ from .addresses import parse_address
 from .clock import MasterClock, monotonic
 from .connection import Connection, Listener, Refused
 from .handshake import ANSWER_TIMEOUT_OF_SEVERAL_S, ANSWER_TIMEOUT_S
+from .identity import Identity
 from .jitter import between
 from .reader import Position
 from .requests import Requests
@@ -71,7 +73,7 @@ class Channel:
     def __init__(
         self,
         config: MinionConfig,
-        identity: IdentityKey,
+        identity: Identity,
         trust: Trust,
         listener: Listener,
         *,
@@ -89,8 +91,9 @@ class Channel:
             "ctl": __version__,
             "protocol": PROTOCOL_VERSION,
             "python": platform.python_version(),
+            "instance": secrets.token_hex(8),
         }
-        self._requests = Requests(self._send)
+        self._requests = Requests(self._send, self._successor)
         self._connection: Connection | None = None
         self._has_session = asyncio.Event()
         self._backoff = Backoff(config.reconnect_min, config.reconnect_max)
@@ -197,16 +200,24 @@ class Channel:
             ) from None
 
     async def wait_for_master(self, master: bytes) -> None:
-        """Wait until there is a session with the master of this fingerprint."""
+        """Wait until there is a session with the master of this fingerprint, or of one that followed it."""
         while True:
             await self._has_session.wait()
-            if self._connection is not None and self._connection.master == master:
+            if self._connection is not None and self._connection.master == self._successor(master):
                 return
             await asyncio.sleep(1.0)
 
     async def register(self, grains: bytes) -> None:
         """Tell the master the grains, outside of the order of connecting."""
         await self.ask("register", {"grains": grains, "versions": self._versions}, REGISTER_TIMEOUT_S)
+
+    def _successor(self, master: bytes) -> bytes:
+        return fingerprint_bytes(self._trust.successor(fingerprint_text(master)))
+
+    def reconnect(self, why: str) -> None:
+        """Give the connection up and make another; what is asked goes on over that one."""
+        if self._connection is not None:
+            self._connection.give_up(why)
 
     async def goodbye(self) -> None:
         """Tell the master that this minion stops on purpose, and leave the frame a moment to go out."""

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..common import collector
 from ..common.context import Context, set_for_process
+from ..common.secret import redact
 from ..common.wire import pack_payload, unpack_payload
 from .contexts import make_context
 from .execute import FAILED, Outcome, execute, pack_outcome, parse_calls
@@ -37,7 +39,7 @@ class DaemonLog(logging.Handler):
             text = record.getMessage()
             if record.exc_info:
                 text += "\n" + logging.Formatter().formatException(record.exc_info)
-            self._link.tell("log", record.levelno, record.name, text)
+            self._link.tell("log", record.levelno, record.name, redact(text))
         except LinkClosed:
             return
         except Exception:  # a plugin's own arguments that do not format
@@ -47,6 +49,7 @@ class DaemonLog(logging.Handler):
 def serve(sock: socket.socket) -> int:
     """Run the job that comes over `sock`; returns the process's exit status."""
     link = BlockingLink(sock)
+    collector.keep_what_is_built()
     try:
         job = link.receive()[1]
     except LinkClosed:
@@ -103,6 +106,7 @@ def _build_context(link: BlockingLink, job: Mapping[str, Any]) -> Context:
         port=port,
         directories=job["plugin_dirs"],
         renew_grains=port.grains,
+        for_master=True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 from ..common.config import MinionConfig, load_minion
@@ -13,7 +14,12 @@ from .daemon import Minion
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    return Daemon("minion", "The minion of a ctl fleet.", load_minion, serve).main(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["trust"]:
+        from .trust_command import main as trust  # the daemon needs none of it
+
+        return trust(words[1:])
+    return Daemon("minion", "The minion of a ctl fleet.", load_minion, serve).main(words)
 
 
 async def serve(config: MinionConfig, stop: asyncio.Event, started: Started) -> None:

@@ -15,8 +15,7 @@ from typing import Any, Protocol
 
 from ..common import wire
 from ..common.config import MinionConfig
-from ..common.crypto import MINION as MINION_ROLE
-from ..common.crypto import IdentityKey, fingerprint, fingerprint_bytes
+from ..common.crypto import fingerprint_bytes
 from ..common.errors import (
     AuthenticationError,
     CtlError,
@@ -29,11 +28,12 @@ from ..common.errors import (
 from ..common.handshake import ACCEPTED, AGENT, Busy, NoSession, Nudge, Outcome, Unsupported, parse_hint
 from ..common.log import Limiter
 from ..common.publication import TOPIC
-from ..common.session import HEAD, MinionSession
+from ..common.session import HEAD, JOB, MinionSession, Push
 from ..common.sockets import Dealer, Heartbeat, Subscriber
 from .addresses import Address
 from .clock import MasterClock, monotonic
 from .handshake import Handshake
+from .identity import Identity
 from .jitter import between
 from .job import Job
 from .reader import Position, Reader
@@ -47,6 +47,7 @@ ANSWER_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 HEAD_TIMEOUT_S = 10.0
 RENEW_PAUSE_S = 5.0
+RENEW_LOST_PAUSE_S = 0.5  # after a connection that ended
 NUDGE_PAUSE_S = 1.0
 WATCH_S = 1.0
 REFUSED_RETRY_S = 60.0
@@ -87,7 +88,7 @@ class Connection:
     def __init__(
         self,
         config: MinionConfig,
-        identity: IdentityKey,
+        identity: Identity,
         trust: Trust,
         address: Address,
         kind: str,
@@ -145,9 +146,11 @@ class Connection:
         while True:
             outcome = await self._shake()
             if outcome.status == ACCEPTED:
+                self._identity.accepted()
                 self._adopt(outcome, again=True)
                 return
-            await self._wait_while(outcome)
+            if not self._identity.promote():  # a change of the key that this minion did not see the end of
+                await self._wait_while(outcome)
 
     async def serve(self) -> None:
         """Keep the session until it is lost; raises what lost it."""
@@ -175,6 +178,10 @@ class Connection:
     def _lose(self, error: CtlError) -> None:
         if not self._lost.done():
             self._lost.set_exception(error)
+
+    def give_up(self, why: str) -> None:
+        """End this connection; the channel makes another."""
+        self._lose(MasterUnavailable(why))
 
     def send(self, frame: bytes) -> bool:
         """Put one frame on the wire."""
@@ -207,7 +214,7 @@ class Connection:
     async def _wait_while(self, outcome: Outcome) -> None:
         """Wait until it is time to ask a master again that does not accept this minion's key (yet)."""
         if self._limiter.allows(("status", outcome.status)):
-            own = fingerprint(MINION_ROLE, self._identity.public)
+            own = self._identity.fingerprint
             log.warning(
                 "the master %s has this minion (%s, key %s) as %s", self._address, self._config.id, own, outcome.status
             )
@@ -246,6 +253,7 @@ class Connection:
         self._tasks.start(self._shake_again(again=why != "rekey"), "handshake")
 
     async def _shake_again(self, *, again: bool) -> None:
+        before = self.master
         try:
             outcome = await self._shake()
         except PinError as error:
@@ -255,7 +263,9 @@ class Connection:
             # Clear-text hints made us try, so this proves nothing about the session that stands.
             log.info("the new handshake with %s came to nothing: %s", self._address, error)
             return
-        if outcome.status == ACCEPTED:
+        if outcome.status == ACCEPTED and self.master != before:
+            self.give_up(f"the master {self._address} has a new key")
+        elif outcome.status == ACCEPTED:
             self._adopt(outcome, again=again)
         else:
             self._lose(Refused(f"the master {self._address} now has this minion as {outcome.status}"))
@@ -318,6 +328,8 @@ class Connection:
     def _on_disconnect(self) -> None:
         if self._session is not None:
             self._reconnected = True
+            # no hint alone: the connection did end, as it does where a master starts again
+            self._renew_after = min(self._renew_after, monotonic() + RENEW_LOST_PAUSE_S)
             self._probe.set()
 
     # -- publications
@@ -371,16 +383,19 @@ class Connection:
             self._drop("a publication", error)
 
     def _on_push(self, topic: bytes, frame: bytes) -> None:
-        session = self._session
-        if session is None or topic != session.topic():
-            return
-        push = session.push(frame)
-        if push.kind != HEAD or self._reader is None:
-            return
-        self._heard_at = monotonic()
+        for session in (self._session, self._previous):
+            if session is not None and topic == session.topic():
+                push = session.push(frame)
+                self._heard_at = monotonic()
+                if push.kind == JOB and self._reader is not None:
+                    self._reader.take_push(push.body, self._clock.now_ms())
+                elif push.kind == HEAD and self._reader is not None and session is self._session:
+                    self._on_head(self._reader, push)
+
+    def _on_head(self, reader: Reader, push: Push) -> None:
         self._head_due = None
         self._announce = True
-        self._reader.head(push.body)
+        reader.head(push.body)
 
     def _on_forged(self) -> None:
         self._requests.tell("event", {"tag": "security/forged_publication", "data": wire.pack_payload({})})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..common import permissions
 from ..common.context import Context, FileSource
-from ..common.loader import load_plugins
+from ..common.loader import Loader, load_plugins
+from ..common.secret import remember
+from ..common.user_utils import use_utils
 from .ports import ChildPort, LazyMapping, LocalDaemon
 
 
@@ -24,9 +25,13 @@ def make_context(
     directories: Mapping[str, Sequence[str]],
     jid: str = "",
     user: str = "",
+    for_master: bool = False,
 ) -> Context:
-    """Return a context whose plugins come from `directories` (by kind), and reload after a refresh."""
-    pillar = LazyMapping(port.pillar)
+    """Return a context whose plugins come from `directories` (by kind), and reload after a refresh.
+
+    `for_master` says that a master asks, to whom the minion may not allow everything.
+    """
+    pillar = LazyMapping(lambda: _noted(port.pillar()))
     context = Context(
         id=id,
         config=config,
@@ -46,7 +51,9 @@ def make_context(
             context,
             module_dirs=[Path(path) for path in directories["modules"]],
             state_dirs=[Path(path) for path in directories["states"]],
+            renderer_dirs=[Path(path) for path in directories["renderers"]],
         )
+        _restrict(context, for_master)
 
     def refreshed(what: str) -> None:
         if what == "modules":
@@ -61,8 +68,15 @@ def make_context(
     return context
 
 
-def use_utils(directories: Sequence[str]) -> None:
-    """Let users' plugins import what is in their `_utils`, by its plain name."""
-    for directory in directories:
-        if directory not in sys.path and os.path.isdir(directory):
-            sys.path.append(directory)
+def _restrict(context: Context, for_master: bool) -> None:
+    """Have the loaders refuse what this minion's configuration does."""
+    if isinstance(context.functions, Loader):
+        context.functions.refusal = permissions.of_functions(context.config, for_master=for_master)
+    if isinstance(context.states, Loader) and for_master:
+        context.states.refusal = permissions.of_states(context.config)
+
+
+def _noted(pillar: dict[str, Any]) -> dict[str, Any]:
+    """Return pillar; what its keys call secret is masked from now on, in this job's log lines, errors and diffs."""
+    remember(pillar)
+    return pillar

@@ -12,15 +12,16 @@ import os
 from typing import Any
 
 from ..common.config import MinionConfig
-from ..common.crypto import IdentityKey
 from ..common.errors import CtlError
 from ..common.extmods import load_directories
 from ..common.handshake import AGENT
 from ..common.instance import InstanceLock
 from ..common.wire import pack_payload, unpack_payload
+from ..common.writers import make_own_directory
 from .channel import Channel
 from .files import FileCache, file_cache_directory
 from .helper_process import Generations, Helper
+from .identity import Identity
 from .job import Job
 from .jobs import Jobs
 from .ledger import Ledger, Offsets
@@ -39,6 +40,8 @@ FLUSH_OFFSETS_S = 5.0
 FORGET_S = 60.0
 CLEAN_S = 3600.0
 LAST_RETURNS_S = 1.5
+MAX_NAMED = 900  # what one keepalive can name
+KEY_TIMEOUT_S = 60.0
 
 
 class Minion:
@@ -86,16 +89,16 @@ class Minion:
         stack.callback(InstanceLock(directory, "ctl-minion").close)
         stack.callback(self._helpers.close)
         self._helpers.start()
-        config.pki_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file_cache_directory(config).mkdir(parents=True, exist_ok=True, mode=0o700)
-        identity = IdentityKey.load_or_create(config.pki_dir / "minion.pem")
-        trust = Trust(config.pki_dir, fingerprint=config.master_fingerprint, tofu=config.tofu)
+        make_own_directory(config.pki_dir)
+        for path in (config.cachedir / "minion", file_cache_directory(config)):
+            make_own_directory(path)
+        self._identity = Identity(config.pki_dir)
         database = open_store(directory)
         stack.callback(database.close)
         self.ledger = Ledger(database)
         self._offsets = Offsets(database)
         stack.callback(self._offsets.flush)
-        self.channel = Channel(config, identity, trust, self, kind=AGENT, position=self._offsets)
+        self.channel = Channel(config, self._identity, Trust.of(config), self, kind=AGENT, position=self._offsets)
         self.outbox = Outbox(
             database,
             self.channel.ask,
@@ -136,8 +139,8 @@ class Minion:
     # -- what the channel asks (connection.Listener)
 
     def running_jids(self) -> list[str]:
-        """List the jobs that run."""
-        return self.jobs.jids()
+        """List the jobs that run, and those whose return is still on its way: the master must not give them up."""
+        return [*self.jobs.jids(), *self.outbox.jids()][:MAX_NAMED]
 
     async def grains(self) -> bytes:
         """Return the packed grains, once they were collected."""
@@ -223,6 +226,17 @@ class Minion:
     def kill(self, jid: str, number: int) -> bool:
         """Send a signal to a running job."""
         return self.jobs.kill(jid, number)
+
+    async def change_key(self) -> tuple[str, str]:
+        """Replace this minion's key by a new one; return both fingerprints, the old one first."""
+        before, change = self._identity.fingerprint, self._identity.begin_change(self.config.id)
+        try:
+            await self.channel.ask("rotate_key", change, KEY_TIMEOUT_S)
+            self._identity.promote()
+        finally:
+            self._identity.end_change()
+        self.channel.reconnect("this minion has a new key")
+        return before, self._identity.fingerprint
 
     def packed_grains(self) -> bytes:
         """Return the grains as they are now."""

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common import arguments
+from ..common.calls import Call, parse_calls
 from ..common.context import Context
 from ..common.errors import CtlError, PluginNotFound, PluginNotLoaded
+from ..common.secret import redact, remember_call
 from ..common.wire import pack_payload
+
+__all__ = ["Call", "Outcome", "execute", "pack_outcome", "parse_calls", "run_one"]
 
 log = logging.getLogger(__name__)
 
 FAILED = 1
 UNAVAILABLE = 255
-KWARG_MARK = "__kwarg__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +36,6 @@ class Outcome:
     retcode: int = 0
     success: bool = True
     out: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One function with its arguments."""
-
-    fun: str
-    args: Sequence[Any] = ()
-    kwargs: Mapping[str, Any] | None = None
-
-
-def parse_calls(payload: Mapping[str, Any]) -> list[Call]:
-    """Return the calls of a job's payload: one, or with a list of functions one for each."""
-    fun, args, kwargs = payload["fun"], payload.get("arg") or [], payload.get("kwarg") or {}
-    if isinstance(fun, str):
-        return [_call(fun, args, kwargs)]
-    calls = []
-    for position, name in enumerate(fun):
-        own = args[position] if position < len(args) else []
-        own_kwargs = kwargs[position] if isinstance(kwargs, list) else kwargs
-        calls.append(_call(name, own if isinstance(own, list) else [own], own_kwargs))
-    return calls
-
-
-def _call(fun: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
-    """Salt's clients may put keyword arguments among the others, in a dict that says so."""
-    positional: list[Any] = []
-    named = dict(kwargs)
-    for item in args:
-        if isinstance(item, dict) and item.get(KWARG_MARK) is True:
-            named |= {key: value for key, value in item.items() if key != KWARG_MARK}
-        else:
-            positional.append(item)
-    return Call(fun, positional, named)
 
 
 def execute(context: Context, calls: Sequence[Call]) -> Outcome:
@@ -88,10 +57,10 @@ def run_one(context: Context, call: Call) -> Outcome:
     """Run one function."""
     context.fun = call.fun
     try:
-        _refuse_disabled(context, call.fun)
         function = context.functions[call.fun]
         args, kwargs = arguments.take_keywords(function, call.args, call.kwargs or {})
         args, kwargs = arguments.bind(function, args, kwargs, call.fun)
+        remember_call(function, args, kwargs)
         value = function(*args, **kwargs)
         if inspect.isgenerator(value):
             value = _collect(context, value)
@@ -106,14 +75,9 @@ def run_one(context: Context, call: Call) -> Outcome:
         return _failed(f"ERROR: {call.fun} raised {_named(error)}{_where(error)}")
 
 
-def _refuse_disabled(context: Context, fun: str) -> None:
-    if fun.partition(".")[0] in (context.config.get("disable_modules") or ()):
-        raise PluginNotLoaded(f"'{fun}' is not available: disable_modules in this minion's configuration names it")
-
-
 def _failed(text: str) -> Outcome:
     log.debug("a function failed:\n%s", traceback.format_exc())
-    return Outcome(text, FAILED, False)
+    return Outcome(redact(text), FAILED, False)
 
 
 def _named(error: BaseException) -> str:

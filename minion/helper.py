@@ -30,6 +30,7 @@ SIGNALLED = struct.Struct("!ciB")
 FORKED = struct.Struct("!cQi")
 ENDED = struct.Struct("!cii")
 MAX_MESSAGE_BYTES = 64
+JOBS_UMASK = 0o022  # of what jobs make, where they do not say otherwise; the daemon's own is narrower
 
 PR_SET_PDEATHSIG = 1
 
@@ -148,6 +149,7 @@ class Forker:
         """Import the next module that jobs have used; forks go first, so this is only done when there is time."""
         learn(self._to_learn.popleft())
         gc.freeze()
+        self._report(LEARN)
         if not single_threaded():
             self._draining = True  # forks would not be safe any more: the daemon starts another helper
 
@@ -278,6 +280,7 @@ def main() -> int:
     """Run the helper on the descriptor named by the first argument."""
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
+    os.umask(JOBS_UMASK)
     gc.disable()
     preload()
     if not single_threaded():

@@ -2,8 +2,8 @@
 
 Messages on the `SOCK_SEQPACKET` pair, one per packet. To the helper: `F` token (with the child's socket attached),
 `S` pid signal, `L` name (a built-in module that jobs use), `Q` (drain: end with the last child). From it: `R` (ready),
-`F` token pid (negative: the errno of a fork that failed), `X` pid wait-status. One handle may serve several minions of
-one event loop.
+`F` token pid (negative: the errno of a fork that failed), `X` pid wait-status, `L` (what was to be learnt is loaded).
+One handle may serve several minions of one event loop; it counts the `lessons` that its helper has learnt.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Helper:
         self._running: dict[int, _Fork] = {}
         self._gone = False
         self._known = set(MODULES)
+        self.lessons = 0
         self.on_gone: list[Callable[[], None]] = []
+        self.on_learnt: list[Callable[[], None]] = []
 
     @classmethod
     def start(cls) -> Helper:
@@ -205,6 +207,10 @@ class Helper:
             found = self._running.pop(pid, None)
             if found is not None:
                 found.ended(status)
+        elif kind == LEARN:
+            self.lessons += 1
+            for tell in list(self.on_learnt):
+                tell()
         elif kind == READY:
             log.debug("the fork helper (pid %d) is ready", self.pid)
 
@@ -236,6 +242,7 @@ class Generations:
     """The helpers of one daemon: the one that forks now, and older ones that end with their last job.
 
     With a helper given from outside (tests share one between minions) that one is used for good and never closed.
+    `on_change` is called when what will be forked differs from before: the helper has learnt, or is another one.
     """
 
     def __init__(self, given: Helper | None = None) -> None:
@@ -243,12 +250,13 @@ class Generations:
         self._current = given
         self._draining: list[Helper] = []
         self._closed = False
+        self.on_change: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Start the first helper, before there is any thread or socket, and serve the running event loop with it."""
         if self._current is None:
             self._current = Helper.start()
-        self._current.attach()
+        self._use(self._current)
 
     @property
     def current(self) -> Helper:
@@ -258,7 +266,7 @@ class Generations:
                 self._retire(self._current)
             log.warning("the fork helper has ended: starting another")
             self._current = Helper.start()
-            self._current.attach()
+            self._use(self._current)
         return self._current
 
     def renew(self) -> None:
@@ -267,21 +275,32 @@ class Generations:
         if old is None or old is self._given or self._closed:
             return
         self._current = Helper.start()
-        self._current.attach()
+        self._use(self._current)
         self._draining.append(old)
+        old.on_learnt.clear()
         old.on_gone.append(lambda: self._retire(old))
+        self._changed()
         old.drain()
 
     def close(self) -> None:
         """End the helpers that were started here, with everything they forked."""
         self._closed = True
         if self._given is not None:
+            self._given.on_learnt.remove(self._changed)
             self._given.detach()
         for helper in [*self._draining, self._current]:
             if helper is not None and helper is not self._given:
                 self._retire(helper)
         self._draining.clear()
         self._current = None
+
+    def _use(self, helper: Helper) -> None:
+        helper.on_learnt.append(self._changed)
+        helper.attach()
+
+    def _changed(self) -> None:
+        for tell in list(self.on_change):
+            tell()
 
     def _retire(self, helper: Helper) -> None:
         if helper in self._draining:

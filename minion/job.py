@@ -25,7 +25,9 @@ LIVE = frozenset(("grains", "pillar", "addresses"))
 class Job:
     """What the master asks for. `slots` is a bitmap over the slots of `epoch`; empty where the master chose us already.
 
-    `expires_ms` is in the master's time; `timeout` 0 means no limit; `master` says whose job it is.
+    A private job is announced to all with the `digest` of its payload, and without it. `secret` says that its arguments
+    are not to be shown. `expires_ms` is in the master's time; `timeout` 0 means no limit; `master` says whose job it
+    is.
     """
 
     jid: str
@@ -41,6 +43,8 @@ class Job:
     progress: bool
     payload: bytes
     master: bytes
+    digest: bytes = b""
+    secret: bool = False
 
     def expects(self, slot: int) -> bool:
         """Say whether the bitmap names `slot`."""
@@ -88,6 +92,8 @@ def read_job(body: bytes, master: bytes) -> Job:
             progress=bool(fields.get("progress")),
             payload=_field(fields, "payload", bytes),
             master=master,
+            digest=_field(fields, "digest", bytes, b""),
+            secret=bool(fields.get("secret")),
         )
     except OverflowError:
         raise WireError("a job's timeout is no number of seconds") from None

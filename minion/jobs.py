@@ -14,8 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..common import crash
 from ..common.config import MinionConfig
 from ..common.errors import CtlError, StorageError, WireError
+from ..common.secret import MASK
 from ..common.state import journal
 from ..common.wire import pack_payload, unpack_payload
 from .helper_process import Generations
@@ -23,11 +25,13 @@ from .job import Job, name_of
 from .ledger import Ledger
 from .outbox import FAILED, INTERRUPTED, REFUSED, RETURNED, Outbox, Return, failure
 from .process import Ended, Process, Result
+from .spare import Spare
 from .tasks import Tasks
 
 log = logging.getLogger(__name__)
 
 ACK_AFTER_S = 0.02
+MAX_ACKS = 450  # a message has 1,000 elements, and a job that has begun is two
 KILL_AFTER_S = 2.0
 REASON_CHARS = 4000
 
@@ -87,16 +91,19 @@ class Running:
 
 
 class Acknowledgements:
-    """Tells the master which jobs were taken, some at a time; a return that goes first makes it superfluous."""
+    """Tells the master which jobs were taken and which have begun, some at a time.
+
+    A return that goes first makes it superfluous.
+    """
 
     def __init__(self, tell: Callable[[str, dict[str, Any]], bool]) -> None:
         self._tell = tell
-        self._jids: dict[str, None] = {}
+        self._jids: dict[str, bool] = {}  # and whether it has begun
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, jid: str) -> None:
+    def add(self, jid: str, *, began: bool = False) -> None:
         """Acknowledge a job soon."""
-        self._jids[jid] = None
+        self._jids[jid] = began
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(ACK_AFTER_S, self._flush)
 
@@ -112,10 +119,10 @@ class Acknowledgements:
 
     def _flush(self) -> None:
         self._timer = None
-        jids = list(self._jids)
-        self._jids.clear()
-        for start in range(0, len(jids), 900):
-            self._tell("ack", {"jids": jids[start : start + 900]})
+        jids, self._jids = list(self._jids.items()), {}
+        for start in range(0, len(jids), MAX_ACKS):
+            some = jids[start : start + MAX_ACKS]
+            self._tell("ack", {"jids": [jid for jid, _ in some], "running": [jid for jid, began in some if began]})
 
 
 class Jobs:
@@ -126,7 +133,7 @@ class Jobs:
     ) -> None:
         self._config = config
         self._minion = minion
-        self._helpers = helpers
+        self._spare = Spare(helpers, config.return_max_bytes)
         self._ledger = ledger
         self._outbox = outbox
         self._running: dict[str, Running] = {}
@@ -177,7 +184,7 @@ class Jobs:
         entered = self._ledger.begin(job, fun)
         if entered is None:
             return
-        running = Running(job, fun, payload.get("arg"))
+        running = Running(job, fun, MASK if job.secret else payload.get("arg"))
         self._running[job.jid] = running
         self._idle.clear()
         self._tasks.start(self._live(running, entered), f"job {job.jid}")
@@ -197,15 +204,15 @@ class Jobs:
                 running.process.signal(signal.SIGKILL)
                 running.process.abandon()
         self._acks.drop(job.jid)
+        crash.at("minion.return.before_outbox")
         self._outbox.put(answer)
         await self._minion.job_ended(job.jid)
 
     async def _reach_return(self, running: Running, entered: asyncio.Future[None]) -> Return:
         job = running.job
-        if not self._room.locked():
-            running.process = self._fork(job.jid, running)  # while the row goes to disk; it waits for its job
         try:
             await entered
+            crash.at("minion.job.entered")
             if not running.fun:
                 return self._failure(running, REFUSED, "the job cannot be read")
             if not await self._still_matches(job):
@@ -235,11 +242,11 @@ class Jobs:
     async def _run(self, running: Running) -> Return:
         job = running.job
         limit = min(filter(None, (job.timeout, self._config.job_timeout)), default=None)
-        if running.process is None:
-            running.process = self._fork(job.jid, running)
-        process = running.process
-        process.begin(self._minion.message(job.jid, job.user, job.payload))
+        running.process = process = self._spare.take()
+        self._begin(process, self._minion.message(job.jid, job.user, job.payload), running)
         running.began = True
+        self._acks.add(job.jid, began=True)
+        crash.at("minion.job.begun")
         process.helper.learn(running.fun)
         try:
             async with asyncio.timeout(limit):
@@ -258,7 +265,10 @@ class Jobs:
                 await asyncio.shield(process.ended)
         process.signal(signal.SIGKILL)
 
-    def _fork(self, jid: str, running: Running | None) -> Process:
+    def _begin(self, process: Process, message: dict[str, Any], running: Running | None) -> None:
+        """Give a process its job, and have the next process forked meanwhile."""
+        jid = message["jid"]
+
         def on_ask(process: Process, op: str, args: list[Any]) -> None:
             self._minion.on_ask(process, jid, op, args)
 
@@ -268,7 +278,8 @@ class Jobs:
             elif op == "progress" and running is not None and running.job.progress:
                 self._minion.tell("progress", {"jid": jid, "kind": str(args[0])[:256], "data": args[1]})
 
-        return Process(self._helpers.current, on_ask, on_tell, self._config.return_max_bytes)
+        process.begin(message, on_ask, on_tell)
+        self._spare.prepare()
 
     def _as_return(self, running: Running, ended: Ended) -> Return:
         if ended.result is None:
@@ -304,8 +315,8 @@ class Jobs:
 
     async def run_internal(self, kind: str) -> Result:
         """Run something of the daemon's own in a child (collecting grains); raises CtlError where it fails."""
-        process = self._fork("", None)
-        process.begin(self._minion.message("", "", b"") | {"kind": kind})
+        process = self._spare.take()
+        self._begin(process, self._minion.message("", "", b"") | {"kind": kind}, None)
         try:
             ended = await asyncio.shield(process.ended)
         except asyncio.CancelledError:
@@ -325,6 +336,7 @@ class Jobs:
                 await self._idle.wait()
         interrupted = list(self._running.values())
         await self._tasks.close()
+        self._spare.close()
         reason = "the minion was stopped while the job ran"
         for running in interrupted:
             self._outbox.put(self._interrupted_run(running, reason) or self._failure(running, INTERRUPTED, reason))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from ..common import crash
 from ..common.database import Cursor, Database
 from .job import Job
 from .store import ENDED, STARTED
@@ -46,6 +47,7 @@ class Ledger:
         """
         if job.jid in self._known:
             return None
+        crash.at("minion.job.before_ledger")
         keep = job.expires_ms + KEEP_MS
         self._known[job.jid] = keep
 
@@ -54,25 +56,32 @@ class Ledger:
 
         return asyncio.wrap_future(self._database.write(insert))
 
-    def end(self, jid: str) -> None:
-        """Note that a job's return was made and confirmed; needs no waiting for."""
-        self._database.write(lambda cursor: cursor.execute("UPDATE ledger SET state=? WHERE jid=?", (ENDED, jid)))
-
     def unfinished(self) -> list[Unfinished]:
         """List the jobs that were started and have no return; for the start of the daemon, before it takes any."""
         rows = self._database.read("SELECT jid, fun, master FROM ledger WHERE state=? ORDER BY jid", (STARTED,))
         return [Unfinished(*row) for row in rows]
 
     def forget_old(self, now_ms: int) -> None:
-        """Remove the rows of jobs that no master hands out any more; `now_ms` is the master's time."""
-        old = [jid for jid, keep in self._known.items() if keep < now_ms]
-        if not old:
+        """Remove the rows of jobs that no master hands out any more; `now_ms` is the master's time.
+
+        A master's clock may leap. So a job is only forgotten once the master has confirmed its end: it does not hand
+        that one out again, whatever the time is.
+        """
+        if not any(keep < now_ms for keep in self._known.values()):
             return
-        self._database.write(
-            lambda cursor: cursor.execute("DELETE FROM ledger WHERE keep_until_ms < ? AND state=?", (now_ms, ENDED))
-        )
-        for jid in old:
-            del self._known[jid]
+
+        def forget(cursor: Cursor) -> list[str]:
+            ended = "FROM ledger WHERE keep_until_ms < ? AND state=? AND jid NOT IN (SELECT jid FROM outbox)"
+            jids = [jid for (jid,) in cursor.execute(f"SELECT jid {ended}", (now_ms, ENDED))]
+            cursor.execute(f"DELETE {ended}", (now_ms, ENDED))
+            return jids
+
+        asyncio.wrap_future(self._database.write(forget)).add_done_callback(self._forgotten)
+
+    def _forgotten(self, done: asyncio.Future[list[str]]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            for jid in done.result():
+                self._known.pop(jid, None)
 
 
 class Offsets:

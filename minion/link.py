@@ -38,7 +38,7 @@ def encode(message: Message) -> bytes:
 def decode(body: bytes | memoryview) -> Message:
     """Return the message in a frame's body; raise `LinkClosed` where it is none."""
     try:
-        message = msgpack.unpackb(body, raw=False, strict_map_key=False)
+        message = msgpack.unpackb(body, raw=False, strict_map_key=False, max_ext_len=0)
     except (ValueError, msgpack.exceptions.UnpackException) as error:
         raise LinkClosed(f"a job's process sent what is no message: {error}") from error
     if not isinstance(message, list) or not message:

@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 READ_BYTES = 256 * 1024
 
 
+def _nobody(*_: object) -> None:
+    """Hear nothing: the link is closed."""
+
+
 class Link:
     """The daemon's end. `on_message` is called for each message, `on_end` once, when the other end has gone."""
 
@@ -52,6 +56,9 @@ class Link:
         self._loop.remove_writer(self._sock)
         self._sock.close()
         self._unsent.clear()
+        self._received.clear()
+        # they lead back to who holds this link, and what that holds may be large
+        self._on_message = self._on_end = _nobody
 
     def _flush(self) -> None:
         while self._unsent:
@@ -98,12 +105,14 @@ class Link:
             end = start + LENGTH.size + length
             if len(self._received) < end:
                 break
-            message = decode(bytes(self._received[start + LENGTH.size : end]))
+            with memoryview(self._received)[start + LENGTH.size : end] as body:
+                message = decode(body)
             start = end
             self._on_message(message)
         del self._received[:start]
 
     def _end(self) -> None:
         if not self._closed:
+            tell = self._on_end
             self.close()
-            self._on_end()
+            tell()

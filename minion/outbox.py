@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..common import wire
+from ..common import crash, wire
 from ..common.database import Cursor, Database
 from ..common.errors import CtlError, RemoteError, StorageError
 from .store import ENDED
@@ -21,6 +21,7 @@ from .tasks import Tasks
 log = logging.getLogger(__name__)
 
 DURABLE_AFTER_S = 0.05
+SENT_BYTES_PER_S = 50_000_000  # a large return is given the time to be sent before it is written to disk as well
 RETRY_MIN_S = 1.0
 RETRY_MAX_S = 60.0
 CHUNK_BYTES = 512 * 1024
@@ -120,6 +121,10 @@ class Outbox:
     def __contains__(self, jid: str) -> bool:
         return jid in self._waiting
 
+    def jids(self) -> list[str]:
+        """List the jobs whose return is not confirmed yet."""
+        return list(self._waiting)
+
     def resume(self) -> None:
         """Send again what an earlier run of the daemon left."""
         for jid, master, head, size in self._database.read(
@@ -163,7 +168,8 @@ class Outbox:
         keeper: asyncio.TimerHandle | None = None
         if jid not in self._durable:
             loop = asyncio.get_running_loop()
-            keeper = loop.call_later(DURABLE_AFTER_S, self._keep_soon, jid)
+            patience = DURABLE_AFTER_S + self._waiting[jid].size / SENT_BYTES_PER_S
+            keeper = loop.call_later(patience, self._keep_soon, jid)
         try:
             await self._until_confirmed(jid)
         finally:
@@ -178,6 +184,7 @@ class Outbox:
             await self._ready(master)
             try:
                 await self._send_once(jid)
+                crash.at("minion.return.confirmed")
                 return
             except RemoteError as error:
                 if error.code not in _LATER:
@@ -226,6 +233,7 @@ class Outbox:
             self._durable.discard(answer.jid)
             log.error("the return of job %s stays in memory only: %s", answer.jid, error)
             return
+        crash.at("minion.return.kept")
         if answer.jid not in self._waiting:
             self._forget_row(answer.jid)
         elif answer.size > KEPT_IN_MEMORY_BYTES:

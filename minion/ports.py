@@ -88,6 +88,11 @@ class ChildPort:
         self.on_refresh(what)
         return done
 
+    def change_key(self) -> tuple[str, str]:
+        """Have the daemon replace this minion's key; return the old and the new fingerprint."""
+        old, new = ask(self._link, "change_key")
+        return str(old), str(new)
+
     def grains(self) -> dict[str, Any]:
         """Return the daemon's grains as they are now."""
         return dict(unpack_payload(ask(self._link, "grains")))

@@ -37,22 +37,21 @@ class Ended:
     reason: str = ""
 
 
+Heard = Callable[["Process", str, list[Any]], None]
+
+
+def _nobody(process: Process, op: str, args: list[Any]) -> None:
+    """A process that waits for its job has nothing to say."""
+
+
 class Process:
-    """A child that waits for its job and then runs it.
+    """A child that waits for its job and then runs it; `lessons` counts what its helper had learnt before it."""
 
-    `on_ask(process, op, args)` is called for what it asks (answer with `reply`), `on_tell` for what it only says.
-    """
-
-    def __init__(
-        self,
-        helper: Helper,
-        on_ask: Callable[[Process, str, list[Any]], None],
-        on_tell: Callable[[Process, str, list[Any]], None],
-        return_max: int,
-    ) -> None:
+    def __init__(self, helper: Helper, return_max: int) -> None:
         self.helper = helper
-        self._on_ask = on_ask
-        self._on_tell = on_tell
+        self.lessons = helper.lessons
+        self._on_ask: Heard = _nobody
+        self._on_tell: Heard = _nobody
         self._return_max = return_max
         self._parts: list[bytes] = []
         self._size = 0
@@ -61,13 +60,18 @@ class Process:
         self._status: int | None = None
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self.pid = 0
-        self.started = time.time()
+        self.started = 0.0
         ours, theirs = socket.socketpair()
         self._link = Link(ours, self._on_message, self._on_link_end)
         helper.fork(theirs, self._on_started, self._on_exit)
 
-    def begin(self, job: dict[str, Any]) -> None:
-        """Give the process its job."""
+    def begin(self, job: dict[str, Any], on_ask: Heard, on_tell: Heard) -> None:
+        """Give the process its job.
+
+        `on_ask(process, op, args)` is called for what it asks (answer with `reply`), `on_tell` for what it only says.
+        """
+        self._on_ask, self._on_tell = on_ask, on_tell
+        self.started = time.time()
         self._link.send(["job", job])
 
     def reply(self, good: bool, value: Any) -> None:
@@ -126,6 +130,7 @@ class Process:
         self._link.drain()
         self._link.close()
         self._finish(Ended(None, self._describe()))
+        self._on_ask = self._on_tell = _nobody  # they lead back to who holds this process and its result
 
     def _on_link_end(self) -> None:
         """The link closed before the exit was reported: it will be."""

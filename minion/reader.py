@@ -11,15 +11,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from ..common import crypto
 from ..common.errors import ForgedPublication, StalePublication, UnknownEpoch, WireError
 from ..common.log import Limiter
-from ..common.publication import Publication, Receiver
+from ..common.publication import CLOCK_WINDOW_MS, Publication, Receiver
 from .clock import monotonic
 from .job import Job, read_job
 
 log = logging.getLogger(__name__)
 
 LINE_S = 60.0
+MAX_ANNOUNCED = 256
 WRONG_EPOCH_PAUSE_S = 1.0
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -56,6 +58,7 @@ class Reader:
         self._seen = 0  # the offset of the last publication since the last gap
         self._unknown_epoch = b""
         self._lines = Limiter(LINE_S, monotonic)
+        self._announced: dict[str, bytes] = {}  # private jobs, and the digests of their payloads
         self.stale = False
         self.wants = asyncio.Event()
 
@@ -110,6 +113,23 @@ class Reader:
         self._handle(publication)
         return True
 
+    def take_push(self, fields: Any, now_ms: int) -> None:
+        """Take a job that the master sent to this minion alone, `[ts_ms, body]`; the session has verified it.
+
+        One that was held up on its way is asked for anew: the master says whether it may still begin.
+        """
+        match fields:
+            case [int(ts_ms), bytes(body)]:
+                if abs(now_ms - ts_ms) <= CLOCK_WINDOW_MS:
+                    self._on_job(read_job(body, self._master))
+                    return
+                if self._lines.allows("stale"):
+                    log.warning("a job came %d ms late: not run from here; asking what is missing", now_ms - ts_ms)
+                self.stale = True
+                self.missed()
+            case _:
+                raise WireError("a push JOB is not [ts_ms, body]")
+
     def _handle(self, publication: Publication) -> None:
         if publication.gap:
             self.missed()
@@ -133,8 +153,14 @@ class Reader:
             return True
         if job.epoch != self._receiver.epoch_id:
             return False
-        if job.expects(self._receiver.slot):
-            self._on_job(job)
+        if not job.expects(self._receiver.slot):
+            return True
+        if job.digest:  # a private job, which is told over the session
+            self._announced[job.jid] = job.digest
+            if len(self._announced) > MAX_ANNOUNCED:
+                self._announced.pop(next(iter(self._announced)))
+            return False
+        self._on_job(job)
         return True
 
     async def settle(self, ask: Ask) -> None:
@@ -174,6 +200,10 @@ class Reader:
 
     def _take_caught(self, body: bytes) -> None:
         try:
-            self._on_job(read_job(body, self._master))
+            job = read_job(body, self._master)
+            digest = self._announced.pop(job.jid, None)
+            if digest is not None and crypto.sha256(job.payload) != digest:
+                raise WireError(f"job {job.jid} is not the one that was announced")
+            self._on_job(job)
         except WireError as error:
             log.error("a job of the master cannot be read: %s", error)

@@ -44,8 +44,11 @@ class _Request:
 class Requests:
     """The open requests. `send(frame)` puts a frame on the wire, False where it cannot."""
 
-    def __init__(self, send: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, send: Callable[[bytes], bool], successor: Callable[[bytes], bytes] = lambda master: master
+    ) -> None:
         self._send = send
+        self._successor = successor  # of a master's fingerprint: the same master, with a new key
         self._open: dict[_Request, None] = {}
         self._by_counter: dict[tuple[bytes, int], _Request] = {}
         self._session: MinionSession | None = None
@@ -65,7 +68,7 @@ class Requests:
             return
         self._master = master
         for request in list(self._open):
-            if request.master not in (b"", master) and not request.answer.done():
+            if request.master and self._successor(request.master) != master and not request.answer.done():
                 request.answer.set_exception(MasterUnavailable("the connection went to another master"))
         if again:
             self.send_again(everything=True)
@@ -85,7 +88,7 @@ class Requests:
         try:
             async with asyncio.timeout(timeout):
                 if method in FIRST:
-                    return await self._ask_once(method, args)
+                    return await self._ask_patiently(method, args)
                 async with self._room:
                     return await self._ask_patiently(method, args)
         except TimeoutError:

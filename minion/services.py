@@ -57,6 +57,10 @@ class Host(Protocol):
         """Renew grains, pillar or users' plugins."""
         ...
 
+    async def change_key(self) -> tuple[str, str]:
+        """Replace this minion's key; return the old and the new fingerprint."""
+        ...
+
     def packed_grains(self) -> bytes:
         """Return the grains as they are now."""
         ...
@@ -74,6 +78,7 @@ class Services:
             "running": self._running,
             "kill": self._kill,
             "refresh": self._refresh,
+            "change_key": self._change_key,
             "grains": self._grains,
             "state_lock": self._state_lock,
             "file_envs": self._file_envs,
@@ -131,6 +136,9 @@ class Services:
 
     async def _refresh(self, jid: str, what: str) -> bool:
         return await self._host.refresh(what)
+
+    async def _change_key(self, jid: str) -> list[str]:
+        return list(await self._host.change_key())
 
     async def _grains(self, jid: str) -> bytes:
         return self._host.packed_grains()

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.config import MinionConfig
-from ..common.crypto import IdentityKey
 from ..common.errors import CtlError, MasterUnavailable
 from ..common.handshake import CALL
 from ..common.wire import pack_payload
+from ..common.writers import make_own_directory
 from .channel import Channel
 from .files import FileCache, file_cache_directory
+from .identity import Identity
 from .job import Job
 from .pillar import PillarMemory
 from .services import Services
@@ -32,10 +33,8 @@ class Uplink:
         self._tasks = Tasks()
         self.key = f"call-{os.getpid()}-{id(self)}"
         for directory in (config.pki_dir, config.data_dir / "minion", file_cache_directory(config)):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        identity = IdentityKey.load_or_create(config.pki_dir / "minion.pem")
-        trust = Trust(config.pki_dir, fingerprint=config.master_fingerprint, tofu=config.tofu)
-        self.channel = Channel(config, identity, trust, self, kind=CALL)
+            make_own_directory(directory)
+        self.channel = Channel(config, Identity(config.pki_dir), Trust.of(config), self, kind=CALL)
         self.files = FileCache(self.channel.ask, file_cache_directory(config))
         self.pillar = PillarMemory(self.channel.ask, self.packed_grains)
         self.lock = StateLock(config.data_dir / "minion")
@@ -101,6 +100,10 @@ class Uplink:
         elif what not in ("grains", "modules"):
             raise CtlError(f"there is no {what!r} to refresh", hint="grains, pillar, modules or files")
         return True
+
+    async def change_key(self) -> tuple[str, str]:
+        """Refuse: the key is the daemon's to change."""
+        raise CtlError("only the minion's daemon changes its key", hint="ctl '<id>' minion.rotate_key on the master")
 
     def packed_grains(self) -> bytes:
         """Return the grains as they are now."""

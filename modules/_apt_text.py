@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..common.errors import CommandExecutionError
 
 LIST_FORMAT = "${Package}\\t${Version}\\t${Architecture}\\t${db:Status-Want}\\t${db:Status-Status}\\n"
+PROVIDES_FORMAT = "${Package}\\t${db:Status-Status}\\t${Provides}\\n"
 INFO_FIELDS = {
     "name": "Package",
     "version": "Version",
@@ -31,6 +32,7 @@ INFO_FORMAT = _SEPARATOR.join(f"${{{field}}}" for field in INFO_FIELDS.values())
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+.-]*[a-zA-Z0-9+.](:[a-z0-9-]+)?")
 _VERSION = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.+:~-]*")
 _RELEASE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9./_=~+-]*")
+_PROVIDED = re.compile(r"([a-zA-Z0-9][a-zA-Z0-9+.-]*)(?:\s*\(=\s*([^)\s]+)\s*\))?")
 _REPO_LINE = re.compile(r"(Get|Hit|Ign|Err):\d+\s+(.*)")
 _INST = re.compile(r"Inst (\S+)(?: \[([^\]]+)\])? \((\S+)")
 _REMV = re.compile(r"(?:Remv|Purg) (\S+)(?: \[([^\]]+)\])?")
@@ -56,6 +58,17 @@ def parse_packages(text: str, native: str) -> list[Package]:
             full = name if arch in (native, "all", "") else f"{name}:{arch}"
             found.append(Package(full, version, arch, wanted, status))
     return found
+
+
+def parse_provides(text: str) -> Iterable[tuple[str, str, dict[str, str]]]:
+    """Read `dpkg-query -W` in `PROVIDES_FORMAT`: each package, its status, and what it provides."""
+    for line in text.splitlines():
+        name, _, rest = line.partition("\t")
+        status, _, provides = rest.partition("\t")
+        words = (_PROVIDED.match(word.strip()) for word in provides.split(","))
+        provided = {found[1]: found[2] or "" for found in words if found}
+        if provided:
+            yield name, status, provided
 
 
 def parse_policy(text: str) -> dict[str, dict[str, str]]:

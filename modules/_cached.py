@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from typing import IO
+from urllib.parse import quote, unquote, urlsplit
 
 from ..common import files
 from ..common.atomic import atomic_write
@@ -21,6 +24,7 @@ log = logging.getLogger(__name__)
 
 REMOTE_SCHEMES = ("http", "https", "ftp")
 DOWNLOAD_TIMEOUT_S = 60.0
+MAX_ETAG_CHARS = 1024
 _CHUNK_BYTES = 1 << 20
 
 
@@ -100,35 +104,98 @@ def copy_of_url(url: str) -> Path:
     return files.safe_join(url_directory(), f"{parts.scheme}/{quote(parts.netloc.rpartition('@')[2])}/{name}")
 
 
-def cache_url(url: str, verify_ssl: bool = True) -> Path:
-    """Download a URL into the cache and return where; raises `CommandExecutionError` where that fails."""
+def cache_url(url: str, verify_ssl: bool = True, use_etag: bool = False) -> Path:
+    """Download a URL into the cache and return where; raises `CommandExecutionError` where that fails.
+
+    With `use_etag`, a copy stays that the server says is as it was.
+    """
     where = copy_of_url(url)
     make_directories(where.parent, mode=0o700)
-    download(url, where, verify_ssl)
+    record = _etag_record(where)
+    etag = _known_etag(record, where) if use_etag else ""
+    new = _fetch(url, where, verify_ssl, etag)
+    if use_etag and new and len(new) <= MAX_ETAG_CHARS:
+        make_directories(record.parent, mode=0o700)
+        atomic_write(record, json.dumps({"etag": new, "sha256": _sha256(where)}).encode(), mode=0o600)
+    elif new != etag:
+        record.unlink(missing_ok=True)
     return where
+
+
+def _etag_record(copy: Path) -> Path:
+    """Return where the ETag of a download is kept: beside the downloads, where no URL's own copy can be."""
+    return url_directory().with_name("etags") / copy.relative_to(url_directory())
+
+
+def _known_etag(record: Path, copy: Path) -> str:
+    """Return the ETag of a copy that is as it was downloaded, or nothing."""
+    try:
+        known = json.loads(record.read_bytes())
+        return str(known["etag"]) if known["sha256"] == _sha256(copy) else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""  # it is downloaded again
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(url: str, path: str | Path, verify_ssl: bool = True) -> None:
     """Write what a URL gives to a file."""
-    if urlsplit(url).scheme not in REMOTE_SCHEMES:
+    _fetch(url, path, verify_ssl, "")
+
+
+def _fetch(url: str, path: str | Path, verify_ssl: bool, etag: str) -> str:
+    """Write what a URL gives to a file, unless it still has this ETag; return the ETag that it has, if any."""
+    parts = urlsplit(url)
+    if parts.scheme not in REMOTE_SCHEMES:
         raise CommandExecutionError(f"{url!r} is no http, https or ftp URL")
-    import ssl  # only downloads need what these bring in
+    from ftplib import Error as FTPError  # only downloads need what these bring in
     from http.client import HTTPException
-    from urllib.request import urlopen
+
+    shown = parts._replace(query="").geturl().replace(parts.netloc, parts.hostname or "")
+    try:
+        with tempfile.TemporaryFile() as kept:
+            found = _read_ftp(url, kept) if parts.scheme == "ftp" else _read_http(url, kept, verify_ssl, etag)
+            if found is not None:
+                kept.seek(0)
+                atomic_write(path, iter(lambda: kept.read(_CHUNK_BYTES), b""), mode=0o600)
+            return etag if found is None else found
+    except (OSError, ValueError, EOFError, HTTPException, FTPError) as error:
+        raise CommandExecutionError(f"{shown} cannot be downloaded: {error}") from error
+
+
+def _read_http(url: str, file: IO[bytes], verify_ssl: bool, etag: str) -> str | None:
+    """Write what a web server gives to a file, and return its ETag; None where it still has this one."""
+    import ssl
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
 
     context = None if verify_ssl else ssl._create_unverified_context()  # noqa: S323  # the user asked for it
-    shown = urlsplit(url)._replace(query="").geturl().replace(urlsplit(url).netloc, urlsplit(url).hostname or "")
+    # The scheme was checked, and redirects go to the same schemes only.
+    request = Request(url, headers={"If-None-Match": etag} if etag else {})  # noqa: S310
     try:
-        # The scheme is checked above, and redirects go to the same schemes only.
-        with (
-            urlopen(url, timeout=DOWNLOAD_TIMEOUT_S, context=context) as response,  # noqa: S310
-            tempfile.TemporaryFile() as kept,
-        ):
-            shutil.copyfileobj(response, kept, _CHUNK_BYTES)
-            kept.seek(0)
-            atomic_write(path, iter(lambda: kept.read(_CHUNK_BYTES), b""), mode=0o600)
-    except (OSError, ValueError, HTTPException) as error:
-        raise CommandExecutionError(f"{shown} cannot be downloaded: {error}") from error
+        with urlopen(request, timeout=DOWNLOAD_TIMEOUT_S, context=context) as response:  # noqa: S310
+            shutil.copyfileobj(response, file, _CHUNK_BYTES)
+            return str(response.headers.get("ETag") or "")
+    except HTTPError as error:
+        error.close()
+        if etag and error.code == HTTPStatus.NOT_MODIFIED:
+            return None
+        raise
+
+
+def _read_ftp(url: str, file: IO[bytes]) -> str:
+    """Write what an FTP server gives to a file. (The library's own way by URL leaves connections open that fail.)"""
+    from ftplib import FTP
+
+    parts = urlsplit(url)
+    with FTP(timeout=DOWNLOAD_TIMEOUT_S) as server:  # noqa: S321
+        server.connect(parts.hostname or "", parts.port or 0)
+        server.login(unquote(parts.username or ""), unquote(parts.password or ""))
+        server.retrbinary(f"RETR {unquote(parts.path)}", file.write, _CHUNK_BYTES)
+    return ""
 
 
 def destination(dest: str, name: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar, get_type_hints
 from ..common import process
 from ..common.context import current
 from ..common.errors import ArgumentError, CommandExecutionError, nearest
+from ..common.secret import Secret
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +51,12 @@ class Options:
     """The options that every function of `cmd` takes; `cmd.run` says what each means."""
 
     cwd: str | None = None
-    stdin: str | None = None
+    stdin: Secret[str | None] = None
     runas: str | None = None
     group: str | None = None
     shell: str | None = None
     python_shell: bool | None = None
-    env: dict[str, Any] | None = None
+    env: Secret[dict[str, Any] | None] = None
     clean_env: bool = False
     template: str | None = None
     rstrip: bool = True
@@ -76,8 +77,13 @@ class Options:
 
     @classmethod
     def given(cls, options: Mapping[str, Any], **more: Any) -> Options:
-        """Take what a caller gave; refuse what is no option (a plugin's own call is not checked before)."""
+        """Take what a caller gave; refuse what is no option (a plugin's own call is not checked before).
+
+        Where nothing says as whom to run, the `runas` of the state does whose function asks.
+        """
         merged = {key: value for key, value in {**options, **more}.items() if not key.startswith("__")}
+        if merged.get("runas") is None:
+            merged["runas"] = current().scratch.get("runas")
         known = {one.name for one in fields(cls)}
         unknown = sorted(merged.keys() - known)
         if unknown:
@@ -92,7 +98,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def takes_options(function: F) -> F:
     """Spell a function's `**options` out in its signature, for the manual and for the check of its arguments."""
-    hints = get_type_hints(Options)
+    hints = get_type_hints(Options, include_extras=True)
     own = inspect.signature(function).parameters.values()
     named = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
     taken = {parameter.name for parameter in named}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..common.context import current
+from ..common.loader_names import Proxy
 from ..common.render import Renderer
 
 _KEY = "ctl.renderer"
@@ -20,7 +21,8 @@ def job_renderer() -> Renderer:
             config=context.config,
             grains=context.grains,
             pillar=context.pillar,
-            functions=context.functions,
+            functions=Proxy(lambda: context.functions),  # others, once plugins have been synced
+            engines=Proxy(lambda: context.renderers),
         )
         kept = context.scratch[_KEY] = (context.pillar, renderer)
     return kept[1]

@@ -10,10 +10,12 @@ from typing import Any
 
 from ..common.context import Context, current
 from ..common.errors import ArgumentError, CompileError, nearest
+from ..common.pillar_secrets import decrypted
 from ..common.state.high import High
 from ..common.state.requisites import Program
 from ..common.state.run import Matches, StateRun, has_failed, nothing
 from ..common.state.runtime import DISABLED_GRAIN
+from ._rendering import job_renderer
 
 EX_COMPILE = 1
 EX_STATE = 2
@@ -21,9 +23,12 @@ EX_PILLAR = 5
 
 Names = str | list[Any]
 
-KEYWORDS = ("test", "queue", "concurrent", "exclude", "saltenv", "pillarenv", "pillar", "force", "mods", "whitelist")
+KEYWORDS = (
+    "test", "queue", "concurrent", "exclude", "saltenv", "pillarenv", "pillar", "pillar_enc", "force", "mods",
+    "whitelist",
+)  # fmt: skip
 # What trees and scripts written for Salt may pass, and nothing here needs.
-FOREIGN_KEYWORDS = frozenset({"pillar_enc", "localconfig", "mock", "state_events", "orchestration_jid"})
+FOREIGN_KEYWORDS = frozenset({"localconfig", "mock", "state_events", "orchestration_jid"})
 
 
 class Refused(Exception):
@@ -114,9 +119,15 @@ def prepare(
     pillar: dict[str, Any] | None,
     force: bool,
     top_file: str = "",
+    pillar_enc: str | None = None,
 ) -> StateRun:
-    """Render the pillar anew and make a run of it; pillar that does not render refuses the run."""
+    """Render the pillar anew and make a run of it; pillar that does not render refuses the run.
+
+    With `pillar_enc` that renderer decrypts the caller's `pillar` first, with this minion's keys.
+    """
     context = with_test(test)
+    if pillar and pillar_enc:
+        pillar = decrypted(pillar, pillar_enc, context.config, job_renderer())
     fresh = context.daemon.pillar(saltenv=saltenv, pillarenv=pillarenv, override=pillar, fresh=True)
     context.pillar.clear()
     context.pillar.update(fresh)
@@ -128,7 +139,7 @@ def prepare(
 def refuse_misspelt(keywords: Iterable[str]) -> None:
     """Refuse a keyword that is nearly one of a run's: `tset=True` would change what its author only wanted to see."""
     for key in keywords:
-        close = None if key in FOREIGN_KEYWORDS or key.startswith("__") else nearest(key, KEYWORDS, 0.75)
+        close = None if key in (*KEYWORDS, *FOREIGN_KEYWORDS) or key.startswith("__") else nearest(key, KEYWORDS, 0.75)
         if close:
             raise ArgumentError(f"unknown argument {key!r}", hint=f"did you mean {close!r}?")
 
@@ -179,7 +190,7 @@ def sync(kinds: Sequence[str], environments: Sequence[str]) -> None:
         name = f"saltutil.sync_{kind}"
         if name in context.functions:
             context.call(name, saltenv=list(environments))
-    for loader in (context.functions, context.states):
+    for loader in (context.functions, context.states, context.renderers):
         forget = getattr(loader, "forget", None)
         if forget is not None:
             forget()

@@ -14,6 +14,7 @@ from typing import Any
 from ..common import process
 from ..common.context import current
 from ..common.errors import CommandExecutionError
+from ..common.secret import Secret
 from ._command import (
     Command,
     Options,
@@ -35,7 +36,7 @@ _CHROOT_MOUNTS = (("devtmpfs", "dev"), ("proc", "proc"), ("sysfs", "sys"))
 def run(
     cmd: Command,
     cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: Secret[str | None] = None,
     runas: str | None = None,
     bg: bool = False,
     **options: Any,
@@ -98,7 +99,7 @@ def run(
 def shell(
     cmd: Command,
     cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: Secret[str | None] = None,
     runas: str | None = None,
     bg: bool = False,
     **options: Any,
@@ -118,7 +119,7 @@ def shell(
 def run_stdout(
     cmd: Command,
     cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: Secret[str | None] = None,
     runas: str | None = None,
     **options: Any,
 ) -> str:
@@ -134,7 +135,7 @@ def run_stdout(
 def run_stderr(
     cmd: Command,
     cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: Secret[str | None] = None,
     runas: str | None = None,
     **options: Any,
 ) -> str:
@@ -150,7 +151,7 @@ def run_stderr(
 def run_all(
     cmd: Command,
     cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: Secret[str | None] = None,
     runas: str | None = None,
     redirect_stderr: bool = False,
     bg: bool = False,
@@ -173,7 +174,7 @@ def run_all(
 def retcode(
     cmd: Command,
     cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: Secret[str | None] = None,
     runas: str | None = None,
     **options: Any,
 ) -> int:
@@ -215,7 +216,7 @@ def script(
     source: str,
     args: str | list[str] | None = None,
     cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: Secret[str | None] = None,
     runas: str | None = None,
     bg: bool = False,
     **options: Any,
@@ -236,10 +237,10 @@ def script(
     text = _script_text(source, chosen)
     chosen = replace(chosen, template=None, python_shell=False)
     if bg:
-        path = _write_script(text, runas, tempfile.mkdtemp(prefix="ctl-script-"))
+        path = _write_script(text, chosen.runas, tempfile.mkdtemp(prefix="ctl-script-"))
         return {"pid": _start(_script_command(path, text, args, chosen), chosen)}
     with tempfile.TemporaryDirectory(prefix="ctl-script-") as folder:
-        path = _write_script(text, runas, folder)
+        path = _write_script(text, chosen.runas, folder)
         return execute(_script_command(path, text, args, chosen), replace(chosen, cwd=cwd or folder))
 
 
@@ -274,7 +275,7 @@ def script_retcode(
     source: str,
     args: str | list[str] | None = None,
     cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: Secret[str | None] = None,
     runas: str | None = None,
     **options: Any,
 ) -> int:
@@ -323,7 +324,7 @@ def run_chroot(
     root: str,
     cmd: Command,
     cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: Secret[str | None] = None,
     runas: str | None = None,
     binds: list[str] | None = None,
     **options: Any,

@@ -166,7 +166,8 @@ def cache_file(
 ) -> str | bool:
     """Put a file into the minion's cache and return where; False where there is none.
 
-    A URL of the web whose cached copy has the `source_hash` (a SHA-256) is not downloaded again.
+    A URL of the web whose cached copy has the `source_hash` (a SHA-256) is not downloaded again; with `use_etag`, nor
+    is one of which the server says that it is as it was.
 
     CLI example: `ctl '*' cp.cache_file salt://path/to/file`
     """
@@ -177,7 +178,7 @@ def cache_file(
         kept = copy_of_url(path)
         if source_hash and kept.is_file() and _digest(kept) == source_hash.rpartition("=")[2].lower():
             return str(kept)
-        return str(cache_url(path, verify_ssl))
+        return str(cache_url(path, verify_ssl, use_etag))
     local = path.removeprefix("file://")
     return local if os.path.isfile(local) else False
 
@@ -243,6 +244,16 @@ def is_cached(path: str, saltenv: str | None = None) -> str:
     else:
         where = copy_of_tree_file(*split_source(path, saltenv))
     return str(where) if where.is_file() else ""
+
+
+def cache_dest(url: str, saltenv: str | None = None) -> str:
+    """Return where `cp.cache_file` puts a file, whether it is there or not.
+
+    CLI example: `ctl '*' cp.cache_dest salt://path/to/file`
+    """
+    if tree_files.is_tree_url(url):
+        return str(copy_of_tree_file(*split_source(url, saltenv)))
+    return str(copy_of_url(url)) if _is_remote(url) else url.removeprefix("file://")
 
 
 def hash_file(path: str, saltenv: str | None = None) -> dict[str, str] | bool:

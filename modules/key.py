@@ -28,5 +28,5 @@ def finger_master() -> dict[str, str]:
     CLI Example: ctl '*' key.finger_master
     """
     path = Path(current().config["pki_dir"]) / "trust.json"
-    pins: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    pins: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["masters"] if path.exists() else {}
     return pins

@@ -12,6 +12,8 @@ from ..common.errors import PillarError
 from ..common.files import Roots, split_url
 from ..common.merging import merged
 from ..common.pillar_places import EXPLAIN
+from ..common.pillar_secrets import decrypted
+from ._rendering import job_renderer
 
 ERRORS = "_errors"
 
@@ -59,9 +61,13 @@ def items_(
 
     pillar
         Values to merge over it.
+    pillar_enc
+        The renderer that decrypts those values here: `gpg`.
 
     CLI example: `ctl '*' pillar.items`
     """
+    if pillar and pillar_enc:
+        pillar = decrypted(pillar, pillar_enc, current().config, job_renderer())
     found = current().daemon.pillar(saltenv=saltenv, pillarenv=pillarenv, override=pillar, fresh=True)
     if not args:
         return found

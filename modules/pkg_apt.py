@@ -248,7 +248,7 @@ def install(
     skip_verify
         Accept packages whose signature cannot be checked.
     update_holds
-        Change held packages too.
+        Change held packages too; they are held again afterwards.
     ignore_epoch
         Compare versions without the number before the colon.
 
@@ -273,7 +273,19 @@ def install(
     ]
     release = ["-t", text.check_release(fromrepo)] if fromrepo else []
     chosen = [option for option, wanted in options if wanted]
-    return _transaction("install", [*chosen, *release], targets, force_conf_new)
+    held = list_holds() if update_holds else []
+    try:
+        return _transaction("install", [*chosen, *release], targets, force_conf_new)
+    finally:
+        _hold_again(held)
+
+
+def _hold_again(held: Sequence[str]) -> None:
+    """Hold packages that an installation let go (dpkg forgets a hold when it unpacks)."""
+    installed = list_pkgs() if held else {}
+    lost = [one for one in held if one in installed and one not in list_holds()]
+    if lost:
+        process.tool(["apt-mark", "hold", "--", *lost])
 
 
 def _transaction(
@@ -446,6 +458,23 @@ def list_holds() -> list[str]:
     CLI example: `ctl '*' pkg.list_holds`
     """
     return sorted(one.name for one in _packages() if one.wanted == "hold")
+
+
+def provided_by(*names: str) -> dict[str, dict[str, str]]:
+    """Return which installed packages provide virtual ones: `{virtual: {package: version}}`.
+
+    The version is the one that the package provides, `` where it states none. What nothing provides is left out.
+
+    CLI example: `ctl '*' pkg.provided_by mail-transport-agent`
+    """
+    done = process.tool(["dpkg-query", "--show", f"--showformat={text.PROVIDES_FORMAT}"], ok=(0, 1))
+    found: dict[str, dict[str, str]] = {}
+    for package, status, provided in text.parse_provides(done.text):
+        if status in _INSTALLED:
+            for name, number in provided.items():
+                if name in names:
+                    found.setdefault(name, {})[package] = number
+    return found
 
 
 def owner(*paths: str) -> str | dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..common import process
 from ..common.errors import CommandExecutionError
+from ..common.secret import Secret
 from ._account import check_name
 
 _SHADOW = Path("/etc/shadow")
@@ -50,7 +51,7 @@ def list_users() -> list[str]:
     return sorted(_parse_shadow(_SHADOW.read_text(encoding="utf-8")))
 
 
-def gen_password(password: str, crypt_salt: str | None = None, algorithm: str = "sha512") -> str:
+def gen_password(password: Secret[str], crypt_salt: str | None = None, algorithm: str = "sha512") -> str:
     """Return the hash of a password, as `shadow.set_password` wants it: of sha512, sha256 or md5.
 
     CLI example: `ctl '*' shadow.gen_password 'I_am_password'`
@@ -66,7 +67,7 @@ def gen_password(password: str, crypt_salt: str | None = None, algorithm: str = 
     return process.tool([openssl, "passwd", _ALGORITHMS[algorithm], *salt, "-stdin"], stdin=password).text.strip()
 
 
-def set_password(name: str, password: str, use_usermod: bool = False) -> bool:
+def set_password(name: str, password: Secret[str], use_usermod: bool = False) -> bool:
     """Set a user's password, given as a hash (`shadow.gen_password` makes one).
 
     `use_usermod` is accepted for trees that have it.

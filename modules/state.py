@@ -45,6 +45,7 @@ def apply_(
     saltenv: str | None = None,
     pillarenv: str | None = None,
     pillar: dict[str, Any] | None = None,
+    pillar_enc: str | None = None,
     sync_mods: Names | None = None,
     force: bool = False,
     **kwargs: Any,
@@ -55,6 +56,8 @@ def apply_(
         Show what would change, and change nothing.
     pillar
         Values that go before the minion's pillar, for this run.
+    pillar_enc
+        The renderer that decrypts those values here: `gpg`.
     saltenv, pillarenv
         The environment to take SLS and pillar from.
     exclude
@@ -72,6 +75,7 @@ def apply_(
         "saltenv": saltenv,
         "pillarenv": pillarenv,
         "pillar": pillar,
+        "pillar_enc": pillar_enc,
         "force": force,
     }
     if mods:
@@ -96,6 +100,7 @@ def highstate(
     saltenv: str | None = None,
     pillarenv: str | None = None,
     pillar: dict[str, Any] | None = None,
+    pillar_enc: str | None = None,
     whitelist: Names | None = None,
     force: bool = False,
     **kwargs: Any,
@@ -107,7 +112,7 @@ def highstate(
     refuse_misspelt(kwargs)
     with answering() as answer, turn(queue, concurrent):
         refuse_disabled(["highstate"])
-        run = prepare(test, saltenv, pillarenv, pillar, force)
+        run = prepare(test, saltenv, pillarenv, pillar, force, pillar_enc=pillar_enc)
         answer.end(*run_highstate(run, exclude, whitelist))
     return answer.value
 
@@ -121,6 +126,7 @@ def top(
     saltenv: str | None = None,
     pillarenv: str | None = None,
     pillar: dict[str, Any] | None = None,
+    pillar_enc: str | None = None,
     **kwargs: Any,
 ) -> Any:
     """Apply the highstate of another top file.
@@ -130,7 +136,7 @@ def top(
     refuse_misspelt(kwargs)
     with answering() as answer, turn(queue, concurrent):
         refuse_disabled(["top"])
-        run = prepare(test, saltenv, pillarenv, pillar, False, top_file=topfn)
+        run = prepare(test, saltenv, pillarenv, pillar, False, top_file=topfn, pillar_enc=pillar_enc)
         answer.end(*run_highstate(run, exclude, None))
     return answer.value
 
@@ -144,6 +150,7 @@ def sls(
     saltenv: str | None = None,
     pillarenv: str | None = None,
     pillar: dict[str, Any] | None = None,
+    pillar_enc: str | None = None,
     sync_mods: Names | None = None,
     force: bool = False,
     **kwargs: Any,
@@ -155,7 +162,7 @@ def sls(
     refuse_misspelt(kwargs)
     with answering() as answer, turn(queue, concurrent):
         refuse_disabled(words(mods))
-        run = prepare(test, saltenv, pillarenv, pillar, force)
+        run = prepare(test, saltenv, pillarenv, pillar, force, pillar_enc=pillar_enc)
         if sync_mods:
             sync(words(sync_mods), [run.saltenv or "base"])
         answer.end(*run_matches(run, matches_of(run, mods), excluded(exclude)))
@@ -171,6 +178,7 @@ def sls_id(
     saltenv: str | None = None,
     pillarenv: str | None = None,
     pillar: dict[str, Any] | None = None,
+    pillar_enc: str | None = None,
     **kwargs: Any,
 ) -> Any:
     """Apply one ID of the SLS in `mods`, with what it requires.
@@ -179,7 +187,7 @@ def sls_id(
     """
     refuse_misspelt(kwargs)
     with answering() as answer, turn(queue, concurrent):
-        run = prepare(test, saltenv, pillarenv, pillar, False)
+        run = prepare(test, saltenv, pillarenv, pillar, False, pillar_enc=pillar_enc)
         compiled = run.compile(run.high(matches_of(run, mods)))
         refuse_problems(compiled.problems)
         program = run.select(compiled.program, id_)

@@ -1,4 +1,4 @@
-"""Say which states may run and when: runs under way, disabled states, requested runs, pending triggers."""
+"""Say which states may run and when: runs under way and their pauses, disabled states, requests, pending triggers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from ..common.atomic import atomic_write
 from ..common.context import current
 from ..common.errors import CommandExecutionError
+from ..common.state.pauses import EVERY, Pauses
 from ..common.state.pending import Pending
 from ..common.state.runtime import DISABLED_GRAIN
 from ._state_run import Names, describe, words
@@ -150,6 +151,48 @@ def _write_requests(requests: dict[str, Any]) -> None:
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     atomic_write(path, json.dumps(requests, default=str).encode(), mode=0o600)
+
+
+# -- a run under way -----------------------------------------------------------------------------------------------
+
+
+def pause(jid: str, state_id: str = EVERY, duration: float | None = None) -> bool:
+    """Have a state run under way pause before the state of an ID, or before its next one.
+
+    duration
+        For how many seconds; default: until `state.resume`.
+
+    CLI: ctl '*' state.pause 20260101120000000000 vim 20
+    """
+    _pauses(jid).pause(state_id, duration)
+    return True
+
+
+def resume(jid: str, state_id: str = EVERY) -> bool:
+    """Let a state run go on that `state.pause` holds; says whether it was to pause there.
+
+    CLI: ctl '*' state.resume 20260101120000000000
+    """
+    return _pauses(jid).resume(state_id)
+
+
+def soft_kill(jid: str, state_id: str = EVERY) -> bool:
+    """Have a state run under way end before the state of an ID, or before its next one; what runs is not broken off.
+
+    CLI: ctl '*' state.soft_kill 20260101120000000000
+    """
+    _pauses(jid).kill(state_id)
+    return True
+
+
+def _pauses(jid: str) -> Pauses:
+    context = current()
+    runs = [str(job.get("jid")) for job in context.daemon.running() if str(job.get("fun", "")) in RUNS]
+    if str(jid) not in runs:
+        raise CommandExecutionError(
+            f"no state run {jid} is under way here", hint=f"there is {', '.join(runs) or 'none'}"
+        )
+    return Pauses(context.config.get("data_dir"), str(jid))
 
 
 # -- pending triggers ----------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def list_renderers(*args: str) -> list[str]:
 
     CLI example: `ctl '*' sys.list_renderers`
     """
-    return _matching(sorted(ENGINES), args)
+    return _matching(sorted({*ENGINES, *current().renderers}), args)
 
 
 def failures() -> dict[str, str]:

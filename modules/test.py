@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import random
 import sys
@@ -64,9 +63,11 @@ def versions_information() -> dict[str, dict[str, str]]:
 
 
 def _installed_version(name: str) -> str:
+    from importlib import metadata  # every job's process has this module loaded, and none of them asks for versions
+
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
         return "Not Installed"
 
 
@@ -204,7 +205,7 @@ def try_(module: str, return_try_exception: bool = False, **kwargs: Any) -> Any:
     """
     given = {key: value for key, value in kwargs.items() if not key.startswith("__")}
     try:
-        return current().call(module, **given)
+        return current().functions[module](**given)
     except Exception as error:  # the boundary around what a user asked to try
         return str(error) if return_try_exception else False
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar, get_type_hints
 
+from ..common.secret import Secret
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -20,7 +22,7 @@ class Options:
     root: str | None = None
     runas: str | None = None
     shell: str | None = None
-    env: Any = None
+    env: Secret[Any] = None
     prepend_path: str | list[str] | None = None
     stateful: Any = False
     umask: str | int | None = None
@@ -43,7 +45,7 @@ class Options:
 
 def takes_options(function: F) -> F:
     """Spell a function's `**options` out in its signature, for the manual and for the check of its arguments."""
-    hints = get_type_hints(Options)
+    hints = get_type_hints(Options, include_extras=True)
     own = inspect.signature(function).parameters.values()
     named = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
     taken = {parameter.name for parameter in named}

@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +18,7 @@ from ..common.errors import CommandExecutionError, FileServerError
 from ..modules._cached import cache_url, copy_of_url
 from ._checksum import Checksum, parse_checksum, search_checksum
 from ._planning import Missing
+from ._signature import Signers
 from ._sources_ahead import take_ahead
 
 REMOTE_SCHEMES = ("http", "https", "ftp")
@@ -142,72 +143,96 @@ def _tree_files(sources: Iterable[Source]) -> dict[tuple[str, str], FileInfo | N
     return found
 
 
-def content_of_source(
-    source: Source, *, target: str, skip_verify: bool, hash_name: str | None = None, verify_ssl: bool = True
-) -> Content:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What has to be right about a source that may change unseen, before it is used."""
+
+    skip_verify: bool = False
+    hash_name: str | None = None
+    verify_ssl: bool = True
+    use_etag: bool = False
+    hash_signature: str | bool | None = None
+    signers: Signers = field(default_factory=Signers)
+
+
+def content_of_source(source: Source, target: str, trust: Trust) -> Content:
     """Return the content of a source, verified against its `source_hash` where it has one and can change unseen.
 
-    A remote source whose checksum the file at `target` already has is not downloaded.
+    A remote source whose checksum the file at `target` already has is not downloaded; with `use_etag`, one that the
+    server says is as it was is not, either.
     """
     if source.kind == "tree":
         info = source.info
         assert info is not None
         fetch = functools.partial(current().files.fetch, source.path, source.saltenv)
         return Content(info.digest, info.size, None, fetch, info.mode)
-    checksum = None if skip_verify else find_checksum(source, target, hash_name)
+    unverified = trust.skip_verify or trust.use_etag
+    checksum = None if unverified else find_checksum(source, target, trust)
     if source.kind == "local":
         path: str | Path = source.path
-    elif checksum is None and not skip_verify:
+    elif checksum is None and not unverified:
         raise CommandExecutionError(
-            f"the source {source.url} needs a source_hash", hint="or skip_verify: True to take what comes"
+            f"the source {source.url} needs a source_hash",
+            hint="or skip_verify: True to take what comes, or use_etag: True",
         )
     elif checksum is not None and _has(target, checksum):
         return content_of_path(target)
     else:
-        path = _downloaded(source.url, checksum, verify_ssl)
+        path = _downloaded(source.url, checksum, trust)
     if checksum is not None and not checksum.matches(path):
         raise CommandExecutionError(f"the {checksum.algorithm} digest of {source.url} is not {checksum.digest}")
     return content_of_path(path)
 
 
-def _downloaded(url: str, checksum: Checksum | None, verify_ssl: bool) -> str | Path:
+def _downloaded(url: str, checksum: Checksum | None, trust: Trust) -> str | Path:
     kept = copy_of_url(url)
     if checksum is not None and _has(str(kept), checksum):
         return kept
-    return cache_url(url, verify_ssl)
+    return cache_url(url, trust.verify_ssl, trust.use_etag)
 
 
 def _has(path: str, checksum: Checksum) -> bool:
     return os.path.isfile(path) and checksum.matches(path)
 
 
-def find_checksum(source: Source, target: str, hash_name: str | None = None) -> Checksum | None:
-    """Return the checksum that a source's `source_hash` stands for; None where it has none."""
+def find_checksum(source: Source, target: str, trust: Trust) -> Checksum | None:
+    """Return the checksum that a source's `source_hash` stands for; None where it has none.
+
+    A file of digests must be signed where `hash_signature` says so, and the source is remote.
+    """
     text = str(source.source_hash or "").strip()
     if not text:
         return None
     checksum = parse_checksum(text)
     if checksum is not None:
         return checksum
-    names = [hash_name or "", os.path.basename(urlsplit(source.url).path), os.path.basename(target)]
-    lines = _digest_file(text).decode("utf-8", "replace").splitlines()
+    names = [trust.hash_name or "", os.path.basename(urlsplit(source.url).path), os.path.basename(target)]
+    lines = _digest_file(text, trust, source.kind).decode("utf-8", "replace").splitlines()
     checksum = search_checksum(lines, names)
     if checksum is None:
         raise CommandExecutionError(f"{text} has no digest for {names[0] or names[1] or names[2]}")
     return checksum
 
 
-def _digest_file(url: str) -> bytes:
+def _digest_file(url: str, trust: Trust, kind: str) -> bytes:
     try:
-        source = choose_source(url)
+        choose_source(url)
     except CommandExecutionError as error:
         if "/" in url:
             raise
         raise CommandExecutionError(f"source_hash: {url!r} is neither a digest nor a file of digests") from error
-    path: str | Path
-    if source.kind == "tree":
-        path = current().files.fetch(source.path, source.saltenv)
-    else:
-        path = source.path if source.kind == "local" else cache_url(source.url)
+    path = fetched(url)
+    if trust.hash_signature and kind == "remote":
+        if trust.hash_signature is True:
+            return trust.signers.signed_text(path, url)
+        trust.signers.check(path, fetched(str(trust.hash_signature)), url)
     with open(path, "rb") as file:
         return file.read(MAX_DIGEST_FILE_BYTES)
+
+
+def fetched(url: str) -> Path:
+    """Return a local path with the content of a URL of any kind, fetched anew; raises where there is none."""
+    source = choose_source(url)
+    if source.kind == "tree":
+        return current().files.fetch(source.path, source.saltenv)
+    return Path(source.path) if source.kind == "local" else cache_url(source.url)

@@ -11,6 +11,7 @@ from ..common.context import current
 from ..common.errors import CommandExecutionError
 
 _CONDITION = re.compile(r"(<=|>=|!=|==|<>|=|<|>)?\s*(\S+)")
+_HOLDS = "pkg.list_holds"
 _VERDICTS = {
     "<": (-1,),
     "<=": (-1, 0),
@@ -56,6 +57,49 @@ def installed_version(installed: Mapping[str, Any], name: str) -> str:
     """Return the version of a package that is installed, or nothing; `name:arch` finds the native one, too."""
     version = installed.get(name) or installed.get(name.partition(":")[0]) or ""
     return str(version)
+
+
+def unsatisfied(wanted: Mapping[str, str], installed: Mapping[str, Any], ignore_epoch: bool = False) -> dict[str, str]:
+    """Return which of the wanted packages are not installed as asked.
+
+    One that no repository has as such, a purely virtual one, is where an installed package provides it.
+    """
+    missing = {
+        one: spec
+        for one, spec in wanted.items()
+        if not satisfies(installed_version(installed, one), spec, ignore_epoch)
+    }
+    absent = [one for one in missing if not installed_version(installed, one)]
+    provided = _providers(absent) if absent else {}
+    return {
+        one: spec
+        for one, spec in missing.items()
+        if not any(_provides(version, spec, ignore_epoch) for version in provided.get(one, ()))
+    }
+
+
+def _providers(names: list[str]) -> dict[str, list[str]]:
+    """Map purely virtual packages to the versions of them that installed packages provide (`` for none)."""
+    functions = current().functions
+    if "pkg.provided_by" not in functions:
+        return {}
+    found = functions["pkg.provided_by"](*names)
+    return {
+        one: list(packages.values())
+        for one, packages in found.items()
+        if not current().call("pkg.latest_version", one, refresh=False, show_installed=True)
+    }
+
+
+def _provides(version: str, wanted: str, ignore_epoch: bool) -> bool:
+    return not wanted or satisfies(version, wanted, ignore_epoch)
+
+
+def held_back(names: Iterable[str]) -> list[str]:
+    """Return which packages are held, so that they cannot be changed."""
+    functions = current().functions
+    held = {str(one).partition("=")[0] for one in functions["pkg.list_holds"]()} if _HOLDS in functions else set()
+    return sorted(held.intersection(names))
 
 
 def satisfies(installed: str, wanted: str, ignore_epoch: bool = False) -> bool:

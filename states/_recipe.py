@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..common import data
 from ..common.context import current
 from ..common.errors import CommandExecutionError
-from ._content import Content, Source, choose_source, content_of_bytes, content_of_source
+from ._content import (
+    Content,
+    Source,
+    Trust,
+    choose_source,
+    content_of_bytes,
+    content_of_path,
+    content_of_source,
+    fetched,
+)
 from ._template import render_text, template_context
 
 
@@ -19,9 +29,8 @@ class Recipe:
 
     source: Any = None
     source_hash: Any = ""
-    source_hash_name: str | None = None
-    skip_verify: bool = False
-    verify_ssl: bool = True
+    trust: Trust = field(default_factory=Trust)
+    signature: str | bool | None = None
     contents: Any = None
     contents_pillar: Any = None
     contents_grains: Any = None
@@ -44,16 +53,20 @@ class Recipe:
         if source is None:
             made = self._spelled_out()
         else:
-            made = content_of_source(
-                source,
-                target=target,
-                skip_verify=self.skip_verify,
-                hash_name=self.source_hash_name,
-                verify_ssl=self.verify_ssl,
-            )
+            made = content_of_source(source, target, self.trust)
+            if self.signature:
+                self._check_signature(made, source, target)
         if made is None or not (self.template or (source and self.encoding)):
             return made
         return content_of_bytes(self._rendered(made, source, facts), made.mode)
+
+    def _check_signature(self, made: Content, source: Source, target: str) -> None:
+        """Check the source's signature; not where the target has this very content already."""
+        assert made.fetch is not None
+        if not self.template and os.path.isfile(target) and content_of_path(target).digest == made.digest:
+            return
+        detached = None if self.signature is True else fetched(str(self.signature))
+        self.trust.signers.check(made.fetch(), detached, source.url)
 
     def _source(self) -> Source | None:
         if isinstance(self.source, Source):

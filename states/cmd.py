@@ -64,6 +64,21 @@ def wait(name: str, **options: Any) -> Plan:
 
 @planning
 @takes_options
+def watch(name: str, **options: Any) -> Plan:
+    """Do what `cmd.wait` does, by its old name.
+
+    SLS example:
+
+        newaliases:
+          cmd.watch:
+            - watch:
+              - file: /etc/aliases
+    """
+    return same("Nothing that this command watches has changed")
+
+
+@planning
+@takes_options
 def script(
     name: str,
     source: str | None = None,
@@ -127,9 +142,16 @@ def wait_script(
 
 @planning
 def call(
-    name: str, func: str, args: list[Any] | None = None, kws: dict[str, Any] | None = None, stateful: bool = False
+    name: str,
+    func: str,
+    args: list[Any] | None = None,
+    kws: dict[str, Any] | None = None,
+    stateful: bool = False,
+    output_loglevel: str = "quiet",
+    hide_output: bool = False,
+    use_vt: bool = False,
 ) -> Plan:
-    """Call an execution function from a state, as `module.run` does.
+    """Call an execution function from a state, as `module.run` does; output options are accepted and not needed.
 
     SLS example:
 
@@ -138,7 +160,7 @@ def call(
             - func: saltutil.sync_all
     """
     return opaque(
-        f"Function {func} would be called", lambda: {"ret": current().call(func, *(args or ()), **(kws or {}))}
+        f"Function {func} would be called", lambda: {"ret": current().functions[func](*(args or ()), **(kws or {}))}
     )
 
 

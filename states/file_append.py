@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ..common.state.plan import Plan, change
+from ..common.state.plan import Plan, Step, change
 from ..modules._file_text import newline_of
 from ._content import content_of_bytes
 from ._edited import ERRORS, plan_edit, read_text
@@ -14,6 +14,7 @@ from ._lines import add_at_end, add_at_start, contains
 from ._managed import Wanted, check_name, plan_file
 from ._planning import planning
 from ._recipe import Recipe
+from ._text import HIDDEN, diff_text
 
 __virtualname__ = "file"
 
@@ -31,6 +32,7 @@ def append(
     defaults: dict[str, Any] | None = None,
     context: dict[str, Any] | None = None,
     ignore_whitespace: bool = True,
+    show_changes: bool = True,
 ) -> Plan:
     """Make sure that some text is in a file; where it is not, it is added at the end.
 
@@ -42,6 +44,8 @@ def append(
         Find a text also where its white space is another.
     makedirs
         Make the directory that the file is in.
+    show_changes
+        False: do not show the text.
 
     SLS example:
 
@@ -52,10 +56,10 @@ def append(
     path = check_name(name)
     texts = _texts(path, text, source or sources, source_hash, template, context, defaults)
     if not os.path.lexists(path):
-        return _plan_new(path, texts, makedirs)
+        return _plan_new(path, texts, makedirs, show_changes)
     old = read_text(path)
     missing = [one for one in texts if not contains(old, one, ignore_whitespace)]
-    return _plan(path, old, add_at_end(old, missing), missing, "Appended")
+    return _plan(path, old, add_at_end(old, missing), missing, "Appended", show_changes)
 
 
 @planning
@@ -71,6 +75,7 @@ def prepend(
     defaults: dict[str, Any] | None = None,
     context: dict[str, Any] | None = None,
     header: bool = False,
+    show_changes: bool = True,
 ) -> Plan:
     """Make sure that some text is in a file; where it is not, it is added at the start.
 
@@ -88,7 +93,7 @@ def prepend(
     path = check_name(name)
     texts = _texts(path, text, source or sources, source_hash, template, context, defaults)
     if not os.path.lexists(path):
-        return _plan_new(path, texts, makedirs)
+        return _plan_new(path, texts, makedirs, show_changes)
     old = read_text(path)
     if header:
         wanted = add_at_start("", texts, newline_of(old))
@@ -96,7 +101,7 @@ def prepend(
     else:
         missing = [one for one in texts if not contains(old, one, True)]
         new = add_at_start(old, missing, newline_of(old))
-    return _plan(path, old, new, missing, "Prepended")
+    return _plan(path, old, new, missing, "Prepended", show_changes)
 
 
 def _texts(
@@ -114,14 +119,21 @@ def _texts(
     return made
 
 
-def _plan(path: str, old: str, new: str, missing: Sequence[str], verb: str) -> Plan:
+def _plan(path: str, old: str, new: str, missing: Sequence[str], verb: str, show_changes: bool) -> Plan:
     count = sum(len(one.splitlines()) for one in missing)
     return plan_edit(
-        path, old, new, why_same=f"File {path} is in the correct state", done=f"{verb} {count} lines to {path}"
+        path,
+        old,
+        new,
+        why_same=f"File {path} is in the correct state",
+        done=f"{verb} {count} lines to {path}",
+        show_changes=show_changes,
     )
 
 
-def _plan_new(path: str, texts: Sequence[str], makedirs: bool) -> Plan:
-    content = content_of_bytes(add_at_end("", texts).encode("utf-8", ERRORS))
-    plan = plan_file(Wanted(path, content, makedirs=makedirs))
-    return change(f"File {path} is set to be created", plan.changes, *plan.steps, done=f"File {path} created")
+def _plan_new(path: str, texts: Sequence[str], makedirs: bool, show_changes: bool) -> Plan:
+    text = add_at_end("", texts)
+    plan = plan_file(Wanted(path, content_of_bytes(text.encode("utf-8", ERRORS)), makedirs=makedirs))
+    changes = {"diff": diff_text("", text) if show_changes else HIDDEN}
+    steps = [*plan.steps, Step(f"say what is in {path}", lambda: changes)]
+    return change(f"File {path} is set to be created", changes, *steps, done=f"File {path} created")

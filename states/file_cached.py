@@ -10,8 +10,9 @@ from ..common.context import current
 from ..common.errors import CommandExecutionError
 from ..common.state.plan import Changes, Plan, Step, change, same
 from ..modules._cached import copy_of_tree_file, copy_of_url
-from ._content import Source, choose_source, content_of_path, find_checksum
+from ._content import Source, Trust, choose_source, content_of_path, find_checksum
 from ._planning import planning
+from ._signature import Signers
 
 __virtualname__ = "file"
 
@@ -24,6 +25,11 @@ def cached(
     skip_verify: bool = False,
     saltenv: str | None = None,
     use_etag: bool = False,
+    source_hash_sig: str | bool | None = None,
+    signed_by_any: str | list[str] | None = None,
+    signed_by_all: str | list[str] | None = None,
+    keyring: str | None = None,
+    gnupghome: str | None = None,
 ) -> Plan:
     """Make sure that a copy of a file is in the minion's cache, so that later states and commands find it there.
 
@@ -32,7 +38,9 @@ def cached(
     source_hash, source_hash_name, skip_verify
         As in `file.managed`. A copy that has the digest is not fetched again.
     use_etag
-        Accepted for trees that have it; what has no digest is fetched anew.
+        Needs no `source_hash`: the server is asked at every run whether the copy is still as it was (by its ETag).
+    source_hash_sig, signed_by_any, signed_by_all, keyring, gnupghome
+        As in `file.managed`.
 
     SLS example:
 
@@ -42,12 +50,15 @@ def cached(
     """
     own = files.is_tree_url(name) and saltenv and not files.split_url(name)[1]
     source = choose_source(f"{name}?saltenv={saltenv}" if own else name, source_hash)
-    checksum = None if skip_verify or source.kind == "tree" else find_checksum(source, source.path, source_hash_name)
+    unverified = skip_verify or use_etag or source.kind == "tree"
+    signers = Signers.read(signed_by_any, signed_by_all, keyring, gnupghome)
+    trust = Trust(hash_name=source_hash_name, hash_signature=source_hash_sig, signers=signers)
+    checksum = None if unverified else find_checksum(source, source.path, trust)
     if source.kind == "local":
         if checksum is not None and not checksum.matches(source.path):
             raise CommandExecutionError(f"the {checksum.algorithm} digest of {name} is not {checksum.digest}")
         return same(f"File {source.path} is on this machine, and needs no copy")
-    if source.kind == "remote" and checksum is None and not skip_verify:
+    if source.kind == "remote" and checksum is None and not unverified:
         raise CommandExecutionError(f"{name} needs a source_hash", hint="or skip_verify: True to take what comes")
     copy = _copy_of(source)
     old = content_of_path(copy).digest if copy.is_file() else None
@@ -56,7 +67,7 @@ def cached(
     predicted = {"hash": {"old": old, "new": source.info.digest if source.info else checksum and checksum.digest}}
 
     def fetch() -> Changes:
-        path = current().call("cp.cache_file", source.url, source.saltenv or None)
+        path = current().call("cp.cache_file", source.url, source.saltenv or None, use_etag=use_etag)
         if not path:
             raise CommandExecutionError(f"{name} cannot be got")
         if checksum is not None and not checksum.matches(path):
@@ -90,10 +101,10 @@ def not_cached(name: str, saltenv: str | None = None) -> Plan:
 
     def remove() -> Changes:
         copy.unlink(missing_ok=True)
-        return {"removed": str(copy)}
+        return {"deleted": True}
 
     step = Step(f"remove {copy}", remove)
-    return change(f"{copy} is set for removal", {"removed": str(copy)}, step, done=f"{copy} was deleted")
+    return change(f"{copy} is set for removal", {"deleted": True}, step, done=f"{copy} was deleted")
 
 
 def _copy_of(source: Source) -> Path:

@@ -67,11 +67,24 @@ def copy(
         return _plan_directory(path, origin, owner, makedirs, preserve)
     if os.path.isdir(path):
         raise CommandExecutionError(f"{path} is a directory, and the source is a file")
-    wanted = Wanted(path, content_of_path(origin), owner, makedirs)
-    plan = plan_file(wanted)
-    if plan.result is True:
-        return plan
-    return replace(plan, comment=f"{origin} is set to be copied to {path}", done=f"Copied {origin} to {path}")
+    plan = plan_file(Wanted(path, content_of_path(origin), owner, makedirs))
+    return plan if plan.result is True else _named(plan, path, origin)
+
+
+def _named(plan: Plan, path: str, origin: str) -> Plan:
+    """Let a plan say what was copied where; of a file that is replaced, also the difference."""
+    predicted = {} if "newfile" in plan.changes else dict(plan.changes)
+    own = plan.steps if predicted else [_silent(step) for step in plan.steps]
+    steps = [*own, Step(f"copy {origin} to {path}", lambda: {path: origin})]
+    made = change(f"{origin} is set to be copied to {path}", {**predicted, path: origin}, *steps)
+    return replace(made, done=f"Copied {origin} to {path}")
+
+
+def _silent(step: Step) -> Step:
+    def run() -> None:
+        step.run()
+
+    return Step(step.describe, run)
 
 
 def _is_same(path: str, origin: str) -> bool:

@@ -104,11 +104,13 @@ def _obstacle_steps(
     if not force:
         raise CommandExecutionError(f"{path} is there and is no directory (force: True would remove it)")
 
+    what = "Symlink" if os.path.islink(path) else "File"
+
     def clear() -> Changes:
         remove_path(path)
-        return {"forced": f"{path} was removed"}
+        return {"forced": f"{what} was forcibly replaced"}
 
-    return [Step(f"remove {path}", clear)], {"forced": f"{path} will be removed"}
+    return [Step(f"remove {path}", clear)], {"forced": f"{what} would be forcibly replaced"}
 
 
 def _creation_steps(path: str, own: Attributes, makedirs: bool) -> list[Step]:
@@ -123,7 +125,7 @@ def _creation_steps(path: str, own: Attributes, makedirs: bool) -> list[Step]:
         uid = -1 if own.uid is None else own.uid
         gid = -1 if own.gid is None else own.gid
         make_directory(path, mode=own.mode, uid=uid, gid=gid)
-        return {path: "New Dir"}
+        return {path: {"directory": "new"}}
 
     return [*steps, Step(f"make the directory {path}", make)]
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from ..common.arguments import Mode
-from ..common.state.plan import Plan, same
+from ..common.state.plan import Plan, Step, same
 from ._accumulators import texts_of
+from ._alike import Indifference
 from ._attributes import attributes, mode_text, parse_mode
+from ._content import Content, Trust
 from ._managed import Wanted, check_name, file_status, plan_file
 from ._marks import with_attributes, with_context
 from ._planning import planning
 from ._recipe import Recipe
+from ._signature import Signers
+from ._text import diff_bytes
 
 __virtualname__ = "file"
 
@@ -53,6 +58,15 @@ def managed(
     verify_ssl: bool = True,
     use_etag: bool = False,
     new_file_diff: bool = False,
+    signature: str | bool | None = None,
+    source_hash_sig: str | bool | None = None,
+    signed_by_any: str | list[str] | None = None,
+    signed_by_all: str | list[str] | None = None,
+    keyring: str | None = None,
+    gnupghome: str | None = None,
+    ignore_ordering: bool = False,
+    ignore_whitespace: bool = False,
+    ignore_comment_characters: str | list[str] | None = None,
 ) -> Plan:
     """Make sure that a file has the given content, owner and mode.
 
@@ -88,13 +102,27 @@ def managed(
         Change what a symlink points to; False replaces the symlink.
     skip_verify, verify_ssl, use_etag
         Take a remote source as it comes, or from a server whose certificate is not right. `use_etag` needs no
-        `source_hash` either: such a source is fetched at every run.
+        `source_hash` either: the server is asked at every run whether the source is still as it was (by its ETag).
+    signature
+        The URL of the source's detached OpenPGP signature, or True where the source has one in it. Checked by gpg
+        before anything is written, and before a template is rendered.
+    source_hash_sig
+        The same for the file of digests that `source_hash` names, where the source is remote.
+    signed_by_any, signed_by_all
+        The fingerprints of the keys of which one, or each, must have signed; otherwise any key that gpg knows.
+    keyring, gnupghome
+        Where gpg finds the keys.
     attrs
         The attributes of the file system that it shall have, as letters for chattr(1): `i`, `a`.
     selinux
         Its SELinux context: `seuser`, `serole`, `setype`, `serange`. Without SELinux only a warning.
-    keep_source, new_file_diff
-        Accepted for trees that have them: sources stay in the cache, and the content of a new file is not shown.
+    ignore_ordering, ignore_whitespace, ignore_comment_characters
+        What may differ without triggering a `watch` or `onchanges`: the order of lines, white space, and what stands
+        after these characters. The file is changed all the same.
+    new_file_diff
+        Show the content of a new file, too.
+    keep_source
+        Accepted for trees that have it: sources stay in the cache.
 
     SLS example:
 
@@ -113,9 +141,15 @@ def managed(
         recipe = Recipe(
             source=source or None,
             source_hash=source_hash,
-            source_hash_name=source_hash_name,
-            skip_verify=skip_verify or use_etag,
-            verify_ssl=verify_ssl,
+            trust=Trust(
+                skip_verify=skip_verify,
+                hash_name=source_hash_name,
+                verify_ssl=verify_ssl,
+                use_etag=use_etag,
+                hash_signature=source_hash_sig,
+                signers=Signers.read(signed_by_any, signed_by_all, keyring, gnupghome),
+            ),
+            signature=signature,
             contents=contents,
             contents_pillar=contents_pillar,
             contents_grains=contents_grains,
@@ -148,6 +182,28 @@ def managed(
             tmp_ext=tmp_ext,
         )
     )
+    if content is not None:
+        plan = _with_diff(plan, content) if new_file_diff and show_changes else plan
+        indifference = Indifference.read(ignore_ordering, ignore_whitespace, ignore_comment_characters)
+        plan = _unnoticed(plan, path, content, indifference) if indifference else plan
     if attrs is not None:
         plan = with_attributes(plan, path, attrs)
     return with_context(plan, path, selinux) if selinux else plan
+
+
+def _with_diff(plan: Plan, content: Content) -> Plan:
+    """Have the plan for a new file show what is in it."""
+    if "newfile" not in plan.changes:
+        return plan
+    changes = {"diff": diff_bytes(b"", content.read())}
+    step = Step("say what is in it", lambda: changes)
+    return dataclasses.replace(plan, changes=changes, steps=(*plan.steps, step))
+
+
+def _unnoticed(plan: Plan, path: str, content: Content, indifference: Indifference) -> Plan:
+    """Let a change trigger nothing where all of it is of no importance."""
+    if "diff" not in plan.changes:
+        return plan
+    with open(path, "rb") as file:
+        covered = indifference.covers(file.read(), content.read())
+    return dataclasses.replace(plan, extra={**plan.extra, "skip_req": True}) if covered else plan

@@ -11,7 +11,7 @@ from typing import Any
 from ..common import process
 from ..common.errors import CommandExecutionError
 from ..common.state.plan import Changes, Plan, Step, change, same
-from ._content import content_of_bytes
+from ._content import Trust, content_of_bytes
 from ._managed import Wanted, check_name, plan_file
 from ._planning import Missing, planning
 from ._recipe import Recipe
@@ -65,8 +65,7 @@ def patch(
     content = Recipe(
         source=f"{source}?saltenv={saltenv}" if saltenv and isinstance(source, str) else source,
         source_hash=source_hash,
-        source_hash_name=source_hash_name,
-        skip_verify=skip_verify,
+        trust=Trust(hash_name=source_hash_name, skip_verify=skip_verify),
         template=template,
         context=context,
         defaults=defaults,

@@ -46,6 +46,8 @@ def serialize(
     deserializer_opts: list[dict[str, Any]] | dict[str, Any] | None = None,
     formatter: str | None = None,
     tmp_dir: str = "",
+    tmp_ext: str = "",
+    check_cmd: str | None = None,
 ) -> Plan:
     """Make sure that a file holds the given data, written as YAML, JSON, TOML, INI and the like.
 
@@ -91,6 +93,9 @@ def serialize(
             dir_mode=parse_mode(dir_mode),
             backup=backup,
             show_changes=show_changes,
+            check_cmd=check_cmd or "",
+            tmp_dir=tmp_dir,
+            tmp_ext=tmp_ext,
         )
     )
 

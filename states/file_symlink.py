@@ -27,6 +27,10 @@ def symlink(
     user: str | int | None = None,
     group: str | int | None = None,
     mode: Mode | None = None,
+    inherit_user_and_group: bool = False,
+    atomic: bool = True,
+    disallow_copy_and_unlink: bool = False,
+    follow_symlinks: bool = False,
 ) -> Plan:
     """Make sure that `name` is a symlink to `target`.
 
@@ -38,6 +42,11 @@ def symlink(
         Make the directory that it is in, with this mode.
     user, group
         The owner of the link itself.
+    inherit_user_and_group
+        Give a link that replaces another the owner that the other one has, as far as it is not given.
+
+    `atomic`, `disallow_copy_and_unlink` and `follow_symlinks` are accepted for trees that have them: a link is always
+    put in place at once, and a file is only ever renamed.
 
     SLS example:
 
@@ -55,13 +64,15 @@ def symlink(
             return same(f"Symlink {path} is present and owned by {who}")
         step = _owner_step(path, owner, found)
         return change(f"Ownership of symlink {path} would be changed", found, step, done=f"Symlink {path} updated")
+    if inherit_user_and_group and status is not None and os.path.islink(path):
+        owner = attributes(status.st_uid if user is None else user, status.st_gid if group is None else group)
     steps, changes = _obstacle_steps(path, force, backupname)
     parent = os.path.dirname(path)
     if not os.path.isdir(parent):
         if not makedirs:
             raise Missing(f"the directory {parent} is not there (makedirs: True would make it)")
         steps.append(parents_step(parent, owner, parse_mode(mode)))
-    changes["new"] = path
+    changes["change" if os.path.islink(path) else "new"] = path
 
     def link() -> Changes:
         place_symlink(path, target)
@@ -100,8 +111,10 @@ def _obstacle_steps(path: str, force: bool, backupname: str | None) -> tuple[lis
     if not force:
         raise CommandExecutionError(f"{path} is there and is no symlink (force: True would remove it)")
 
+    what = "Directory" if os.path.isdir(path) else "File"
+
     def clear() -> Changes:
         remove_path(path)
-        return {"forced": f"{path} was removed"}
+        return {"forced": f"{what} was forcibly replaced"}
 
-    return [Step(f"remove {path}", clear)], {"forced": f"{path} will be removed"}
+    return [Step(f"remove {path}", clear)], {"forced": f"{what} would be forcibly replaced"}

@@ -116,7 +116,8 @@ def tidied(
     found = list(_entries_to_go(path, criteria, followlinks, time.time()))
     if not found:
         return same(f"Nothing to remove from directory {path}")
-    return _plan_removal(path, found, f"Removed {len(found)} files or directories from directory {path}")
+    done = f"Removed {len(found)} files or directories from directory {path}"
+    return _plan_removal(path, found, {"removed": found}, done)
 
 
 def _criteria(
@@ -159,14 +160,14 @@ def _entries_to_go(directory: str, criteria: Criteria, follow: bool, now: float)
                     dirs.remove(entry)
 
 
-def _plan_removal(directory: str, paths: list[str], done: str) -> Plan:
+def _plan_removal(directory: str, paths: list[str], changes: Changes, done: str) -> Plan:
     def remove() -> Changes:
         for path in paths:
             remove_path(path)
-        return {"removed": paths}
+        return changes
 
     step = Step(f"remove {len(paths)} files or directories from {directory}", remove)
-    return change(f"{directory} is set for tidy", {"removed": paths}, step, done=done)
+    return change(f"{directory} is set for tidy", changes, step, done=done)
 
 
 @planning
@@ -227,13 +228,13 @@ def _is_empty(directory: str, gone: set[str], newest: float | None) -> bool:
 def retention_schedule(
     name: str, retain: dict[str, Any], strptime_format: str | None = None, timezone: str | None = None
 ) -> Plan:
-    """Keep backups by a schedule, and remove the other files of a directory.
+    """Keep backups (files or directories) by a schedule, and remove the others of a directory.
 
     retain
         How many to keep: `most_recent`, and the first of each `first_of_hour`, `first_of_day`, `first_of_week`,
         `first_of_month`, `first_of_year`; a number, or `all`.
     strptime_format, timezone
-        Read a file's time from its name; files whose name has none are left alone. Without it, when it was changed.
+        Read a backup's time from its name; what has none in its name is left alone. Without it, when it was changed.
 
     SLS example:
 
@@ -252,10 +253,13 @@ def retention_schedule(
         raise Missing(f"the directory {path} is not there")
     moments = _moments(path, strptime_format, _zone(timezone))
     kept = _kept(moments, retain)
-    extra = [os.path.join(path, entry) for entry in sorted(moments) if entry not in kept]
+    extra = sorted(moments.keys() - kept, reverse=True)
     if not extra:
         return same(f"Nothing to remove from directory {path}")
-    return _plan_removal(path, extra, f"Removed {len(extra)} files from directory {path}")
+    ignored = sorted(set(os.listdir(path)) - moments.keys(), reverse=True)
+    changes = {"retained": sorted(kept, reverse=True), "deleted": extra, "ignored": ignored}
+    paths = [os.path.join(path, entry) for entry in extra]
+    return _plan_removal(path, paths, changes, f"{len(extra)} backups were removed from {path}")
 
 
 def _zone(name: str | None) -> tzinfo:
@@ -273,8 +277,6 @@ def _moments(directory: str, form: str | None, zone: tzinfo) -> dict[str, dateti
     found = {}
     with os.scandir(directory) as entries:
         for entry in entries:
-            if not entry.is_file(follow_symlinks=False):
-                continue
             if form is None:
                 found[entry.name] = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, zone)
                 continue

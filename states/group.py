@@ -8,6 +8,7 @@ from typing import Any
 from ..common.context import current
 from ..common.errors import CommandExecutionError
 from ..common.state.plan import Changes, Plan, Step, change, same
+from ._accounts import group_name
 from ._planning import Missing, planning
 
 
@@ -20,6 +21,7 @@ def present(
     delusers: list[str] | None = None,
     members: list[str] | None = None,
     non_unique: bool = False,
+    local: bool = False,
 ) -> Plan:
     """Make sure that a group is there.
 
@@ -29,6 +31,8 @@ def present(
         Who its members are, exactly.
     addusers, delusers
         Who is among its members, and who is not.
+
+    `local` is accepted for trees that have it: groups are always made in the machine's own files.
 
     SLS example:
 
@@ -44,6 +48,8 @@ def present(
         raise CommandExecutionError(f"these users are to be added and removed: {', '.join(both)}")
     info: Mapping[str, Any] = current().call("group.info", name)
     wanted = [*(members or ()), *(addusers or ())]
+    if gid is not None and not non_unique and info.get("gid") != gid and group_name(gid) != str(gid):
+        raise Missing(f"the gid {gid} is that of group {group_name(gid)} (non_unique: True permits that)")
     unknown = [user for user in wanted if not current().call("user.info", str(user))]
     if unknown:
         raise Missing(f"these users are not there: {', '.join(unknown)}")
@@ -115,8 +121,8 @@ def _step(describe: str, changes: Changes, function: str, *args: Any, **kwargs: 
 
 
 @planning
-def absent(name: str) -> Plan:
-    """Make sure that there is no group of this name.
+def absent(name: str, local: bool = False) -> Plan:
+    """Make sure that there is no group of this name; `local` is accepted for trees that have it.
 
     SLS example:
 

@@ -57,6 +57,20 @@ def wait(name: str, **kwargs: Any) -> Plan:
 
 
 @planning
+def watch(name: str, **kwargs: Any) -> Plan:
+    """Do what `module.wait` does, by its old name.
+
+    SLS example:
+
+        saltutil.refresh_pillar:
+          module.watch:
+            - watch:
+              - file: /etc/app.conf
+    """
+    return same("Nothing that this state watches has changed")
+
+
+@planning
 def mod_watch(name: str, sfun: str | None = None, **kwargs: Any) -> Plan:
     """Call the functions of a state, since something that it watches has changed."""
     return run(name, **kwargs)

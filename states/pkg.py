@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..common.context import current
 from ..common.errors import CommandExecutionError
 from ..common.state.plan import Changes, Plan, Step, change, same
-from ._packages import installed_version, satisfies, source_names, wanted_packages
-from ._planning import planning
+from ._packages import held_back, installed_version, satisfies, source_names, unsatisfied, wanted_packages
+from ._planning import Missing, planning
 from ._together import differences, mates_of, plan_together, set_aside, taken_early
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 # States that follow each other install in one transaction, also where `state_aggregate` is not set.
 __aggregate_neighbours__ = True
 _REFRESHED = "pkg.refreshed"
+# The parts of what a purge changes: what was installed, and what had only files left.
+_PURGED = ("installed", "removed")
 _RECOMMENDS = "install_recommends"
 
 
@@ -41,6 +43,8 @@ def installed(
     cache_valid_time: int = 0,
     debconf: str | None = None,
     resolve_capabilities: bool = False,
+    normalize: bool = True,
+    pkg_verify: bool | list[Any] = False,
 ) -> Plan:
     """Make sure that packages are installed.
 
@@ -55,9 +59,11 @@ def installed(
     allow_updates
         A newer version than the one asked for is fine, too.
     hold
-        Keep the packages at that version, or let them go; `update_holds` changes held ones.
+        Keep the packages at that version, or let them go; `update_holds` changes held ones, which stay held.
     fromrepo, install_recommends, skip_verify, debconf, cache_valid_time, reinstall, only_upgrade
         As in `pkg.install`.
+
+    `normalize` and `resolve_capabilities` are accepted for trees that have them.
 
     SLS example:
 
@@ -65,21 +71,18 @@ def installed(
           pkg.installed:
             - version: 1.22.*
     """
+    if pkg_verify and "pkg.verify" not in current().functions:
+        raise CommandExecutionError("pkg_verify: the packages of this machine cannot be verified")
     wanted = dict.fromkeys(source_names(sources), "") if sources else wanted_packages(name, pkgs, version)
     if allow_updates:
         wanted = {one: _at_least(spec) for one, spec in wanted.items()}
     known = _list()
-    missing = {
-        one: spec
-        for one, spec in wanted.items()
-        if reinstall or not satisfies(installed_version(known, one), spec, ignore_epoch)
-    }
+    missing = dict(wanted) if reinstall else unsatisfied(wanted, known, ignore_epoch)
+    if hold is not False and not update_holds:
+        _refuse_held([one for one in missing if installed_version(known, one)])
     early = taken_early(wanted)
-    others = {
-        one: spec
-        for one, spec in mates_of(name).items()
-        if one not in wanted and not satisfies(installed_version(known, one), spec, ignore_epoch)
-    }
+    mates = {one: spec for one, spec in mates_of(name).items() if one not in wanted}
+    others = unsatisfied(mates, known, ignore_epoch)
     options = _said(
         fromrepo=fromrepo,
         skip_verify=skip_verify,
@@ -96,7 +99,8 @@ def installed(
     }
     steps = [_install_step(missing, options, refresh, cache_valid_time, others)] if missing else []
     if hold is not None:
-        steps += _hold_steps(list(wanted), hold, changes)
+        marking = _hold_steps(list(wanted), hold, changes)
+        steps = [*steps, *marking] if hold else [*marking, *steps]
     if not steps and early:
         return replace(same(_listed("The following packages were installed or updated", early)), changes=early)
     if not steps:
@@ -179,7 +183,7 @@ def _refresh(refresh: bool | None, age: int) -> None:
 
 
 def _hold_steps(names: list[str], hold: bool, changes: dict[str, Any]) -> list[Step]:
-    held = {str(one).partition("=")[0] for one in _holds()}
+    held = held_back(names)
     targets = [one for one in names if (one in held) is not hold]
     if not targets:
         return []
@@ -197,9 +201,11 @@ def _hold_steps(names: list[str], hold: bool, changes: dict[str, Any]) -> list[S
     return [Step(_listed(f"{word} packages", targets), run)]
 
 
-def _holds() -> list[str]:
-    functions = current().functions
-    return list(functions["pkg.list_holds"]()) if "pkg.list_holds" in functions else []
+def _refuse_held(names: Iterable[str]) -> None:
+    """Refuse to change packages that are held; an earlier state may let them go."""
+    held = held_back(names)
+    if held:
+        raise Missing(_listed("these packages are held", held))
 
 
 def _questioned(plan: Plan, missing: Mapping[str, str]) -> Plan:
@@ -216,9 +222,7 @@ def _questioned(plan: Plan, missing: Mapping[str, str]) -> Plan:
 def _conclusion(wanted: Mapping[str, str], ignore_epoch: bool) -> Callable[[dict[str, Any]], tuple[bool, str]]:
     def conclude(changes: dict[str, Any]) -> tuple[bool, str]:
         known = _list()
-        failed = [
-            one for one, spec in wanted.items() if not satisfies(installed_version(known, one), spec, ignore_epoch)
-        ]
+        failed = unsatisfied(wanted, known, ignore_epoch)
         if failed:
             return False, _listed("The following packages are still not as wanted", failed)
         if not changes:
@@ -240,6 +244,7 @@ def latest(
     install_recommends: bool | None = None,
     update_holds: bool = False,
     cache_valid_time: int = 0,
+    watch_flags: bool = True,
 ) -> Plan:
     """Make sure that packages are installed in the newest version that the repositories have.
 
@@ -254,16 +259,21 @@ def latest(
     if not current().test:
         _refresh(refresh, cache_valid_time)
     options = _said(fromrepo=fromrepo)
-    newer = {one: str(current().call("pkg.latest_version", one, refresh=False, **options) or "") for one in names}
+    mates = [one for one in mates_of(name) if one not in names]
+    newest = _newest([*names, *mates], **options)
+    newer = {one: newest[one] for one in names}
     known = _list()
     unknown = [one for one in names if not newer[one] and not installed_version(known, one)]
     if unknown and not current().test:
         raise CommandExecutionError(_listed("no repository has", unknown))
     targets = {one: version for one, version in newer.items() if version}
+    early = taken_early(names)
+    if not targets and not unknown and early:
+        return replace(same(_listed("The following packages were installed or upgraded", early)), changes=early)
     if not targets and not unknown:
-        if len(names) == 1:
-            return same(f"Package {names[0]} is already up-to-date")
-        return same("All packages are up-to-date")
+        return same(f"Package {names[0]} is already up-to-date" if len(names) == 1 else "All packages are up-to-date")
+    if not update_holds:
+        _refuse_held([one for one in targets if installed_version(known, one)])
     changes = {one: {"old": installed_version(known, one), "new": version} for one, version in targets.items()}
     given = _said(
         fromrepo=fromrepo, skip_verify=skip_verify, update_holds=update_holds, install_recommends=install_recommends
@@ -271,14 +281,26 @@ def latest(
     plan = change(
         _listed("The following packages are set to be installed or upgraded", names),
         changes,
-        _install_step(dict.fromkeys(targets, ""), given, False, 0),
+        _install_step(dict.fromkeys(targets, ""), given, False, 0, {one: "" for one in mates if newest[one]}),
         certain=not unknown,
     )
     return replace(plan, conclude=_conclusion(dict.fromkeys(targets, ""), False))
 
 
+def _newest(names: list[str], **options: Any) -> dict[str, str]:
+    """Return for each package the version that an installation would bring, `` where it is there or unknown."""
+    found = current().call("pkg.latest_version", *names, refresh=False, **options)
+    return {one: str(found[one] or "") for one in names} if isinstance(found, Mapping) else {names[0]: str(found or "")}
+
+
 @planning
-def removed(name: str, version: str | None = None, pkgs: list[Any] | None = None, ignore_epoch: bool = False) -> Plan:
+def removed(
+    name: str,
+    version: str | None = None,
+    pkgs: list[Any] | None = None,
+    ignore_epoch: bool = False,
+    normalize: bool = True,
+) -> Plan:
     """Make sure that packages are not installed; their configuration files stay.
 
     version
@@ -289,14 +311,21 @@ def removed(name: str, version: str | None = None, pkgs: list[Any] | None = None
         telnetd:
           pkg.removed: []
     """
-    targets = _removable(name, version, pkgs, ignore_epoch)
+    targets = _removable(wanted_packages(name, pkgs, version), ignore_epoch)
+    others = _removable(mates_of(name), ignore_epoch)
     if not targets:
-        return same("None of the packages is installed" if pkgs else f"Package {name} is not installed")
-    return _removal("remove", targets, {one: {"old": old, "new": ""} for one, old in targets.items()})
+        return _gone(name, pkgs, taken_early(wanted_packages(name, pkgs)))
+    return _removal("remove", targets, {one: {"old": old, "new": ""} for one, old in targets.items()}, others)
 
 
 @planning
-def purged(name: str, version: str | None = None, pkgs: list[Any] | None = None, ignore_epoch: bool = False) -> Plan:
+def purged(
+    name: str,
+    version: str | None = None,
+    pkgs: list[Any] | None = None,
+    ignore_epoch: bool = False,
+    normalize: bool = True,
+) -> Plan:
     """Make sure that packages are not installed, and that none of their configuration files are left.
 
     SLS example:
@@ -304,34 +333,54 @@ def purged(name: str, version: str | None = None, pkgs: list[Any] | None = None,
         apache2:
           pkg.purged: []
     """
-    targets = _removable(name, version, pkgs, ignore_epoch)
+    names = wanted_packages(name, pkgs)
+    targets = _removable(wanted_packages(name, pkgs, version), ignore_epoch)
     left: Mapping[str, Any] = current().call("pkg.list_pkgs", removed=True)
-    leftovers = {one: str(left[one]) for one in wanted_packages(name, pkgs) if one in left and one not in targets}
+    leftovers = {one: str(left[one]) for one in names if one in left and one not in targets}
+    mates = mates_of(name)
+    others = {**_removable(mates, ignore_epoch), **{one: str(left[one]) for one in mates if one in left}}
     if not targets and not leftovers:
-        return same("None of the packages is installed" if pkgs else f"Package {name} is not installed")
+        early = {part: taken_early(names, part) for part in _PURGED}
+        return _gone(name, pkgs, early if any(early.values()) else {})
     changes = {
         "installed": {one: {"old": old, "new": ""} for one, old in targets.items()},
         "removed": {one: {"old": old, "new": ""} for one, old in leftovers.items()},
     }
-    return _removal("purge", {**targets, **leftovers}, changes)
+    return _removal("purge", {**targets, **leftovers}, changes, others)
 
 
-def _removable(name: str, version: str | None, pkgs: list[Any] | None, ignore_epoch: bool) -> dict[str, str]:
+def _gone(name: str, pkgs: list[Any] | None, early: dict[str, Any]) -> Plan:
+    """Plan nothing; `early` are the changes that an earlier state's transaction made for this one."""
+    plan = same("None of the packages is installed" if pkgs else f"Package {name} is not installed")
+    return replace(plan, changes=early, comment="All specified packages were removed") if early else plan
+
+
+def _removable(wanted: Mapping[str, str], ignore_epoch: bool) -> dict[str, str]:
     known = _list()
     found = {}
-    for one, spec in wanted_packages(name, pkgs, version).items():
+    for one, spec in wanted.items():
         old = installed_version(known, one)
         if old and satisfies(old, spec, ignore_epoch):
             found[one] = old
+    _refuse_held(found)
     return found
 
 
-def _removal(action: str, targets: Mapping[str, str], changes: Changes) -> Plan:
+def _removal(action: str, targets: Mapping[str, str], changes: Changes, others: Mapping[str, str]) -> Plan:
+    """Plan to remove or purge what is installed, and `others` along with it where that can be."""
     names = list(targets)
 
     def run() -> Changes:
-        changed: Changes = current().call(f"pkg.{action}", pkgs=names)
-        return changed
+        try:
+            changed: Changes = current().call(f"pkg.{action}", pkgs=[*names, *others])
+        except CommandExecutionError as error:
+            if not others:
+                raise
+            log.info("these packages cannot be removed together, so each state removes its own: %s", error)
+            changed = current().call(f"pkg.{action}", pkgs=names)
+        if action == "purge":
+            return {part: set_aside(changed.get(part, {}), others, part) for part in _PURGED}
+        return set_aside(changed, others)
 
     def conclude(_changes: dict[str, Any]) -> tuple[bool, str]:
         known = _list()
@@ -383,11 +432,10 @@ def uptodate(name: str, refresh: bool = False, pkgs: list[Any] | None = None, di
 
 
 def mod_aggregate(low: dict[str, Any], chunks: list[dict[str, Any]], running: Mapping[str, Any]) -> dict[str, Any]:
-    """Have the packages of several `pkg.installed` states installed in one transaction, at the first one's turn.
+    """Have the packages of several states of one function dealt with in one transaction, at the first one's turn.
 
-    Each state's return has the changes of its own packages. Where they cannot be installed together, each state
-    installs its own.
+    Each state's return has the changes of its own packages. Where it cannot be done together, each does its own.
     """
-    if low["fun"] == "installed" and not current().test:
+    if low["fun"] in ("installed", "latest", "removed", "purged") and not current().test:
         plan_together(low, chunks[1:])
     return low

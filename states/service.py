@@ -11,6 +11,10 @@ from ..common.errors import CommandExecutionError
 from ..common.state.plan import Changes, Plan, Step, change, refuse, same
 from ._planning import Missing, planning
 
+# How long a script that has ended may be ahead of the program that it started or stopped.
+SETTLE_S = 1.0
+_POLL_S = 0.05
+
 
 @planning
 def running(
@@ -249,8 +253,11 @@ def _verified(plan: Plan, name: str, wanted: bool, sig: str | None, init_delay: 
     def conclude(_changes: dict[str, Any]) -> tuple[bool, str]:
         if init_delay:
             time.sleep(init_delay)
-        if _runs(name, sig) is wanted:
-            return True, plan.done
-        return False, f"Service {name} failed to {'start' if wanted else 'die'}"
+        deadline = time.monotonic() + SETTLE_S
+        while _runs(name, sig) is not wanted:
+            if time.monotonic() > deadline:
+                return False, f"Service {name} failed to {'start' if wanted else 'die'}"
+            time.sleep(_POLL_S)
+        return True, plan.done
 
     return replace(plan, conclude=conclude)

@@ -9,6 +9,7 @@ from typing import Any
 from ..common.context import current
 from ..common.data import MISSING, lookup
 from ..common.errors import CommandExecutionError
+from ..common.state.low import RUNNING, tag_of
 from ..common.state.plan import Plan, Step, refuse, same
 from ._planning import planning
 
@@ -197,8 +198,16 @@ def check_pillar(
 
 
 @planning
-def mod_watch(name: str, sfun: str | None = None, **kwargs: Any) -> Plan:
-    """Say that something that this state watches has changed."""
-    if sfun in ("nop", "succeed_without_changes", "show_notification"):
-        return _pretend(True, {"Requisites with changes": []}, "Watch statement fired.")
-    return _pretend(True, _CHANGES, "Watch statement fired.")
+def mod_watch(
+    name: str,
+    sfun: str | None = None,
+    result: bool = True,
+    comment: str = "Watch statement fired.",
+    changes: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Plan:
+    """Say that something that this state watches has changed, and which states did."""
+    returns: Mapping[str, Any] = current().scratch.get(RUNNING) or {}
+    watched = [low for low in kwargs.get("__reqs__", {}).get("watch", ()) if returns[tag_of(low)]["changes"]]
+    names = [f"{low['state']}: {low['__id__']}" for low in watched]
+    return _pretend(result, changes or {"Requisites with changes": names}, comment)

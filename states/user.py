@@ -8,8 +8,9 @@ from typing import Any
 
 from ..common.context import current
 from ..common.errors import CommandExecutionError
+from ..common.secret import Secret
 from ..common.state.plan import Changes, Plan, Step, change, same
-from ._accounts import gid_of, group_name
+from ._accounts import gid_of, group_name, user_name
 from ._planning import Missing, planning
 
 HIDDEN = "XXX-REDACTED-XXX"
@@ -44,8 +45,9 @@ def present(
     remove_groups: bool = True,
     home: str | None = None,
     createhome: bool = True,
+    persist_home: bool = False,
     nologinit: bool = False,
-    password: str | None = None,
+    password: Secret[str | None] = None,
     hash_password: bool = False,
     enforce_password: bool = True,
     empty_password: bool = False,
@@ -66,6 +68,8 @@ def present(
     allow_uid_change: bool = False,
     allow_gid_change: bool = False,
     password_lock: bool | None = None,
+    loginclass: str | None = None,
+    local: bool = False,
 ) -> Plan:
     """Make sure that a user is there, with the given properties; what is not given is left as it is.
 
@@ -78,11 +82,15 @@ def present(
         The supplementary groups; those that need not exist; and whether the user leaves all others.
     home, createhome, shell, fullname, roomnumber, workphone, homephone, other
         As in `user.add`.
+    persist_home
+        Move what is in the home directory where `home` changes.
     password, hash_password, enforce_password, empty_password, password_lock
         The password's hash, or with `hash_password` the password; `enforce_password: False` sets it only for a new
         user; and whether it is empty or locked.
     date, mindays, maxdays, inactdays, warndays, expire
         The ageing of the password and the account, in days.
+
+    `loginclass` and `local` are accepted for trees that have them: users are always made in the machine's own files.
 
     SLS example:
 
@@ -107,8 +115,10 @@ def present(
     )
     ageing = _given(lstchg=date, min=mindays, max=maxdays, inact=inactdays, warn=warndays, expire=expire)
     secret = _Secret("" if empty_password else password, hash_password, enforce_password, password_lock)
-    wanted = _Wanted(name, fields, ageing, secret, _groups(groups, optional_groups), remove_groups, createhome)
+    wanted = _Wanted(name, fields, ageing, secret, _groups(groups, optional_groups), remove_groups, persist_home)
     info: Mapping[str, Any] = current().call("user.info", name)
+    if unique and fields.get("uid") is not None and fields["uid"] != info.get("uid"):
+        _refuse_taken(fields["uid"])
     if not info:
         options = _given(createhome=createhome, system=system, unique=unique, nologinit=nologinit, usergroup=usergroup)
         return _plan_new(wanted, options)
@@ -118,6 +128,13 @@ def present(
                 f"the {key} of user {name} is {info.get(key)}, not {fields[key]} (allow_{key}_change: True permits it)"
             )
     return _plan_changes(wanted, info)
+
+
+def _refuse_taken(uid: int) -> None:
+    """Refuse a number that another user has; an earlier state may change that."""
+    other = user_name(uid)
+    if other != str(uid):
+        raise Missing(f"the uid {uid} is that of user {other} (unique: False permits that)")
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -156,7 +173,7 @@ class _Wanted:
     secret: _Secret
     groups: list[str] | None
     remove_groups: bool
-    createhome: bool
+    persist_home: bool
 
     def needs_shadow(self) -> bool:
         return bool(self.ageing) or self.secret.text is not None or self.secret.lock is not None
@@ -170,9 +187,9 @@ def _plan_changes(wanted: _Wanted, info: Mapping[str, Any]) -> Plan:
     changes |= _group_changes(wanted, info)
     changes |= _password_changes(wanted.secret, str(shadow.get("passwd", "")))
     changes |= {key: value for key, value in wanted.ageing.items() if str(shadow.get(key)) != str(value)}
-    steps = [_field_step(name, key, value, wanted.createhome) for key, value in changes.items()]
+    steps = [_field_step(name, key, value, wanted.persist_home) for key, value in changes.items()]
     lock = wanted.secret.lock
-    if lock is not None and str(shadow.get("passwd", "")).startswith("!") is not lock:
+    if lock is not None and _is_to_be(lock, {**shadow, **changes}):
         changes["password_lock"] = lock
         steps.append(_lock_step(name, lock))
     if not steps:
@@ -185,12 +202,20 @@ def _plan_changes(wanted: _Wanted, info: Mapping[str, Any]) -> Plan:
     )
 
 
+def _is_to_be(lock: bool, shadow: Mapping[str, Any]) -> bool:
+    """Say whether a password is to be locked or unlocked; where there is none, there is nothing to unlock."""
+    known = str(shadow.get("passwd", ""))
+    if lock:
+        return not known.startswith("!")
+    return known.startswith("!") and known.removeprefix("!") not in _NO_PASSWORD
+
+
 def _password_changes(secret: _Secret, known: str) -> dict[str, str]:
     if secret.text is None or (not secret.enforce and known not in _NO_PASSWORD):
         return {}
     plain = known.removeprefix("!") if secret.lock else known
     hashed = secret.hash(plain)
-    return {"passwd": hashed} if hashed != plain else {}
+    return {"passwd": hashed} if hashed not in (plain, known) else {}
 
 
 def _groups(groups: list[str] | None, optional: list[str] | None) -> list[str] | None:
@@ -220,12 +245,12 @@ def _redacted(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: HIDDEN if key == "passwd" else value for key, value in changes.items()}
 
 
-def _field_step(name: str, key: str, value: Any, createhome: bool) -> Step:
+def _field_step(name: str, key: str, value: Any, persist_home: bool) -> Step:
     def run() -> Changes:
         if key == "groups":
             done = current().call("user.chgroups", name, value, append=False)
         elif key == "home":
-            done = current().call("user.chhome", name, value, persist=createhome)
+            done = current().call("user.chhome", name, value, persist=persist_home)
         else:
             done = current().call(_SETTERS[key], name, value)
         if done is False:
@@ -282,13 +307,15 @@ def _exists(name: str, wanted: bool, done: str) -> Callable[[dict[str, Any]], tu
 
 
 @planning
-def absent(name: str, purge: bool = False, force: bool = False) -> Plan:
+def absent(name: str, purge: bool = False, force: bool = False, local: bool = False) -> Plan:
     """Make sure that there is no user of this name.
 
     purge
         Remove the home directory, too.
     force
         Remove the user also while logged in.
+
+    `local` is accepted for trees that have it.
 
     SLS example:
 

@@ -20,6 +20,8 @@ class Command(Options):
     preview_target: bool = False
     asynchronous: bool = False
     subset: int = 0
+    private: bool = False
+    secret_arg: str = ""
     metadata: str = ""
     job_timeout: float = 0.0
     doc: bool = False
@@ -124,6 +126,8 @@ def _request(
         progress=options.progress,
         metadata=parse_words([options.metadata], [])[0][0] if options.metadata else None,
         subset=options.subset,
+        private=options.private,
+        secret=split_names(options.secret_arg),
     )
 
 

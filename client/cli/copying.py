@@ -60,7 +60,7 @@ def work(words: list[str]) -> int:
         destination += "/"
     sources = find_sources(given)
     settings = options.settings()
-    pool = Pool(settings.socket)
+    pool = Pool(settings.socket, options.credentials(settings))
     with Printer(options, settings) as printer:
         try:
             return _copy(options, settings, pool, printer, target, sources, destination)
@@ -166,7 +166,7 @@ def _request(
 
 def _make_parser() -> Parser:
     from .ctl_parser import TARGETS
-    from .parser import Parser, add_common, add_output, seconds
+    from .parser import Parser, add_common, add_login, add_output, seconds
 
     parser = Parser("ctl-cp", USAGE, DESCRIPTION)
     group = parser.add_argument_group("Target (a glob over ids unless one of these says otherwise)")
@@ -181,6 +181,7 @@ def _make_parser() -> Parser:
     add("-t", "--timeout", type=seconds, metavar="S", help="How long a minion may be silent.")
     add("-s", "--static", action="store_true", help="Print everything together at the end.")
     add("--summary", action="store_true", help="Print how many returned, failed, or did not return.")
+    add_login(parser, short=False)
     add_output(parser)
     add_common(parser)
     return parser

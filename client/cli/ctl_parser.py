@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 
 from .. import batch
-from .parser import Parser, add_common, add_output, add_words, seconds
+from .parser import Parser, add_common, add_login, add_output, add_words, seconds
 
 DESCRIPTION = "Run a function on the minions that a target means, and print what they return."
 USAGE = "ctl [options] '<target>' <function> [arguments]"
@@ -32,6 +32,7 @@ def make_parser() -> Parser:
     add_words(parser)
     parser.add_argument("--args-separator", metavar="WORD",
         help="The word between the arguments of several functions (a,b).")  # fmt: skip
+    add_login(parser)
     add_output(parser)
     add_common(parser)
     return parser
@@ -50,6 +51,9 @@ def _add_job(parser: Parser) -> None:
     add = group.add_argument
     add("--async", dest="asynchronous", action="store_true", help="Print the job's jid and do not wait.")
     add("--subset", type=_count, metavar="N", help="Only N of the minions, chosen at random.")
+    add("--private", action="store_true", help="Send the job to the minions that are meant alone.")
+    add("--secret-arg", metavar="NAMES",
+        help="Arguments (names or positions, a,b,...) to mask where jobs are shown; the job is private.")  # fmt: skip
     add("--metadata", metavar="DATA", help="Keep this with the job, to find it by.")
     add("--job-timeout", type=seconds, metavar="S", help="End the job on a minion after S seconds.")
     add("-d", "--doc", "--documentation", action="store_true", help="Print the documentation of functions instead.")

@@ -11,8 +11,9 @@ from pathlib import Path
 from ...common.errors import ConfigError, KeyTableError, nearest
 from ..keys import STATES, KeyList, Keys, Row, open_keys
 from ..output import DOCUMENTS
-from . import exits
+from . import exits, key_trust
 from .key_parser import ALL_LISTS, LISTS, KeyOptions, make_parser
+from .key_trust import confirmed, moment
 from .options import UsageError, read, set_up_log
 from .printer import Printer
 
@@ -26,8 +27,7 @@ def work(words: list[str]) -> int:
     """Do what the words of a command line ask for."""
     options = read(words, KeyOptions(), make_parser)
     set_up_log(options)
-    if options.words:
-        raise UsageError(f"no argument was expected: {options.words[0]!r}", hint="ctl-key --help lists the options")
+    words_of_trust = _take_words(options)
     if options.quiet:
         options.out = "quiet"
     settings = options.settings()
@@ -36,11 +36,27 @@ def work(words: list[str]) -> int:
             _generate(options, printer)
             if not options.preseed:
                 return exits.OK
-        keys = open_keys(settings)
+        keys = open_keys(settings, auth=options.credentials(settings))
         try:
+            if words_of_trust:
+                return key_trust.act(words_of_trust, options, keys, printer)
             return _act(options, keys, printer)
         finally:
             keys.close()
+
+
+def _take_words(options: KeyOptions) -> list[str]:
+    """Read words as the options that they stand for; return those about tokens and the master's own key."""
+    words = list(options.words)
+    if words[:1] == ["list"] and len(words) <= 2:
+        options.listing = words[1] if len(words) == 2 else "all"
+    elif len(words) == 2 and words[0] in PAST:
+        setattr(options, words[0], words[1])
+    elif words and words[0] not in key_trust.WORDS:
+        raise UsageError(f"no argument was expected: {words[0]!r}", hint="ctl-key --help lists the options")
+    else:
+        return words
+    return []
 
 
 def _act(options: KeyOptions, keys: Keys, printer: Printer) -> int:
@@ -53,7 +69,7 @@ def _act(options: KeyOptions, keys: Keys, printer: Printer) -> int:
         return _show_fingerprints(options.finger or "*", keys, printer)
     if options.print or options.print_all:
         return _show_pems(options.print or "*", keys, printer)
-    return _list(options.listing or "all", keys, printer)
+    return _list(options.listing or "all", keys, printer, options.verbose)
 
 
 def _change_wanted(options: KeyOptions) -> tuple[str, str]:
@@ -69,15 +85,31 @@ def _change_wanted(options: KeyOptions) -> tuple[str, str]:
     return wanted[0] if wanted else ("", "")
 
 
-def _list(which: str, keys: Keys, printer: Printer) -> int:
+def _list(which: str, keys: Keys, printer: Printer, verbose: bool) -> int:
     names = ALL_LISTS if which == "all" else [name for start, name in LISTS.items() if which.startswith(start)][:1]
     if not names:
         known = "accepted, pending, rejected, denied, all"
         raise UsageError(f"there is no list {which!r}", hint=f"known: {known}")
     found = keys.listed()
+    if verbose:
+        printer.show(_detailed(found, keys, names), OUTPUTTER)
+        return exits.OK
     lists = {name: sorted(getattr(found, state)) for state, name in SALT_NAMES.items() if name in names}
     printer.show(lists, OUTPUTTER)
     return exits.OK
+
+
+def _detailed(found: KeyList, keys: Keys, names: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Return the lists with each key's fingerprint and, where it is not accepted, where it came from and when."""
+    lists: dict[str, dict[str, list[str]]] = {name: {} for name in SALT_NAMES.values() if name in names}
+    if "minions" in lists:
+        lists["minions"] = {minion: list(fps) for minion, fps in sorted(found.accepted.items())}
+    for one in sorted(keys.candidates()):
+        if (name := SALT_NAMES[one.state]) in lists:
+            seen = f"first seen {moment(one.first_seen)}, last {moment(one.last_seen)}"
+            text = f"{one.fingerprint} (from {one.address or 'nowhere yet'}, {seen})"
+            lists[name].setdefault(one.id, []).append(text)
+    return lists
 
 
 def _show_fingerprints(match: str, keys: Keys, printer: Printer) -> int:
@@ -191,13 +223,7 @@ class Change:
         print(f"These keys will be {PAST[self._what]}:", file=sys.stderr)
         for row in rows:
             print(f"  {row.id}  {row.fingerprint}  ({row.state})", file=sys.stderr)
-        print("Proceed? [n/Y] ", end="", file=sys.stderr, flush=True)
-        answer = sys.stdin.readline()
-        # an end of input is nobody's yes
-        if answer.strip().lower() in ("", "y", "yes") and answer:
-            return True
-        print("Nothing was changed.", file=sys.stderr)
-        return False
+        return confirmed("Proceed? [n/Y] ")
 
     def _report(self, done: Sequence[Row]) -> None:
         if self._printer.out in DOCUMENTS:

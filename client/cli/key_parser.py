@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from argparse import ArgumentTypeError
+
 from ..output.keys import HEADINGS
 from .options import Options
-from .parser import Parser, add_common, add_output
+from .parser import Parser, add_common, add_login, add_output
 
 DESCRIPTION = "See which minions' keys wait, and accept, reject or delete them."
 USAGE = "ctl-key [options]"
@@ -36,6 +39,11 @@ class KeyOptions(Options):
     pub: str = ""
     yes: bool = False
     quiet: bool = False
+    verbose: bool = False
+    enrols: str = "*"
+    uses: int = 1
+    expires: float = 3600.0
+    finish: bool = False
 
     def included(self) -> list[str]:
         """Return the states beside `pending` that accepting or rejecting also looks at."""
@@ -52,6 +60,8 @@ def make_parser() -> Parser:
     _add_actions(parser)
     _add_choice(parser)
     _add_making(parser)
+    _add_trust(parser)
+    add_login(parser, short=False)
     add_output(parser)
     add_common(parser, short_log=False)
     return parser
@@ -91,6 +101,7 @@ def _add_choice(parser: Parser) -> None:
         add(f"--include-{state}", action="store_true", help=f"Also those that are {state}.")
     add("-y", "--yes", action="store_true", help="Do not ask.")
     add("-q", "--quiet", action="store_true", help="Print nothing but errors.")
+    add("-v", "--verbose", action="store_true", help="List where keys that are not accepted came from, and when.")
 
 
 def _add_making(parser: Parser) -> None:
@@ -101,6 +112,33 @@ def _add_making(parser: Parser) -> None:
     add("--preseed", metavar="ID", help="Accept the public key of --pub for a minion that has not come yet.")
     add("--pub", metavar="FILE", help="The public key for --preseed; ID.pub in --gen-keys-dir by default.")
 
+
+def _add_trust(parser: Parser) -> None:
+    group = parser.add_argument_group(
+        "Words: accept ID, reject ID, delete ID, list; token create, token list, token revoke NAME; rotate-master"
+    )
+    add = group.add_argument
+    add("--id", dest="enrols", metavar="GLOB", help="token create: for minions with these ids; all by default.")
+    add("--uses", type=_uses, metavar="N", help="token create: for so many minions; 1 by default.")
+    add("--expires", type=_span, metavar="TIME", help="token create: for so long (90s, 30m, 1h, 7d); 1h by default.")
+    add("--finish", action="store_true", help="rotate-master: forget the former key. Minions that have not come lose "
+        "their trust in this master.")  # fmt: skip
+
+
+def _uses(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"takes a number from 1 on, not {text!r}")
+    return int(text)
+
+
+def _span(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text)
+    if not found or float(found[1]) <= 0:
+        raise ArgumentTypeError(f"takes a time such as 90s, 30m, 1h or 7d, not {text!r}")
+    return float(found[1]) * SPANS[found[2] or "s"]
+
+
+SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 # What may follow -l, by how it begins -> Salt's name of the state
 LISTS = {"acc": "minions", "pre": "minions_pre", "un": "minions_pre", "pen": "minions_pre", "rej": "minions_rejected",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...common.errors import CtlError
 from ..settings import DEFAULT_PATH, Settings, load
@@ -40,6 +40,18 @@ class Options:
     state_output: str = ""
     state_verbose: str = ""
     output_diff: bool = False
+    eauth: str = ""
+    username: str = ""
+    password_file: str = ""
+    make_token: bool = False
+
+    def credentials(self, settings: Settings) -> dict[str, Any] | None:
+        """Return who to be for the master; None: who the kernel says."""
+        if not (self.eauth or self.make_token or self.username or self.password_file):
+            return None
+        from .login import credentials  # most commands need no password
+
+        return credentials(self, settings)
 
     def settings(self) -> Settings:
         """Read the client's settings from where the options say."""

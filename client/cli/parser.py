@@ -6,6 +6,7 @@ Defaults are not here but on the `Options` classes: a command line without optio
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -15,13 +16,38 @@ from ...common.errors import nearest
 from . import exits
 from .options import Options, UsageError
 
+DEFAULT_COLUMNS = 80
+
+
+class Formatter(argparse.HelpFormatter):
+    """argparse's own way of printing; it is made for every option, and only help needs to know the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns())
+
+
+def _columns() -> int:
+    """Return how wide help may be, as argparse finds it, but without the archives that `shutil` imports."""
+    try:
+        found = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+    except (ValueError, OSError):
+        found = 0
+    return (found or DEFAULT_COLUMNS) - 2
+
 
 class Parser(argparse.ArgumentParser):
     """argparse with full option names only, options anywhere among the words, and hints for mistakes."""
 
     def __init__(self, prog: str, usage: str, description: str) -> None:
         super().__init__(
-            prog, usage, description, EPILOG, argument_default=argparse.SUPPRESS, add_help=False, allow_abbrev=False
+            prog,
+            usage,
+            description,
+            EPILOG,
+            formatter_class=Formatter,
+            argument_default=argparse.SUPPRESS,
+            add_help=False,
+            allow_abbrev=False,
         )
         self.add_argument("words", nargs="*", help=argparse.SUPPRESS)
 
@@ -51,10 +77,7 @@ UNSUPPORTED = {
     **dict.fromkeys(
         ("--return", "--return_config", "--return_kwargs"), "returns go to the master's job cache; see ctl-run jobs"
     ),
-    **dict.fromkeys(
-        ("-a", "--auth", "--eauth", "--external-auth", "-T", "--make-token", "--username", "--password"),
-        "who you are is what the kernel says of this process; external accounts are not supported yet",
-    ),
+    "--password": "every process could read it there; it is asked for, or use --password-file FILE (- for stdin)",
     **dict.fromkeys(("--module-executors", "--executor-opts"), "functions are called directly; there are no executors"),
     **dict.fromkeys(("-R", "--range"), "there is no range server; use -N with a nodegroup, or -C"),
     **dict.fromkeys(("-H", "--hosts"), "there are no rosters; use -L with a list of ids"),
@@ -92,6 +115,18 @@ def add_common(parser: Parser, short_log: bool = True) -> None:
     add("--log-file", metavar="FILE", help="Log to this file, too.")
     add("--log-file-level", metavar="LEVEL", help="What is logged to the file.")
     add("--hard-crash", action="store_true", help="Show a traceback where there would be an error's sentence.")
+
+
+def add_login(parser: Parser, short: bool = True) -> None:
+    """Add who to be for the master; without it, it is who the kernel says."""
+    group = parser.add_argument_group("Account (without these you are who the kernel says)")
+    add = group.add_argument
+    add(*(("-a",) if short else ()), "--auth", "--eauth", "--external-auth", dest="eauth", metavar="METHOD",
+        help="Authenticate by pam, ldap or file; a token that was made before is used.")  # fmt: skip
+    add(*(("-T",) if short else ()), "--make-token", action="store_true",
+        help="Authenticate, and keep a token for the next commands (in ~/.ctl_token).")  # fmt: skip
+    add("--username", metavar="NAME", help="The account; without it, your own name.")
+    add("--password-file", metavar="FILE", help="Read the password from its first line (-: standard input).")
 
 
 def add_output(parser: Parser) -> None:

@@ -56,6 +56,11 @@ class Printer:
             return
         print(text, file=sys.stderr if self.prints_documents else self.stream, flush=True)
 
+    def line(self, text: str) -> None:
+        """Print a line that is a result by itself, as it is and at once."""
+        if self.out != "quiet":
+            print(text, file=self.stream, flush=True)
+
     def remark(self, text: str) -> None:
         """Print a line for a person on standard error."""
         if self.out != "quiet" and not self.prints_documents:

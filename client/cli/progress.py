@@ -54,7 +54,7 @@ class _View:
             if len(self._rows) >= MAX_ROWS:
                 return
             self._rows[event.id] = self._progress.add_task("", total=None)
-        text = escape(f"{event.id}: {describe(event.data)}").replace("\n", " ")
+        text = escape(f"{event.id}: {describe(event.data)}").replace("\r", "").replace("\n", " ")
         self._progress.update(self._rows[event.id], description=Text(text[:MAX_DETAIL]).markup)
 
     def _end_minion(self, minion: str) -> None:

@@ -28,7 +28,7 @@ def work(words: list[str]) -> int:
         if options.config_dump:
             return _dump(settings, printer)
         request = read_request(options, settings)
-        pool = Pool(settings.socket)
+        pool = Pool(settings.socket, options.credentials(settings))
         try:
             return _carry_out(options, request, pool, printer, settings)
         finally:

@@ -22,6 +22,10 @@ DESCRIPTION = "Run one of the master's own functions, and print what it returns.
 USAGE = "ctl-run [options] <function> [arguments]"
 
 
+LISTENING_RUNNER = "state.event"
+PASSWORD_RUNNER = "auth.hash"  # noqa: S105 - a name
+
+
 class RunOptions(Options):
     """The options of `ctl-run`."""
 
@@ -42,7 +46,7 @@ def work(words: list[str]) -> int:
     if options.quiet:
         options.out = "quiet"
     settings = options.settings()
-    pool = Pool(settings.socket)
+    pool = Pool(settings.socket, options.credentials(settings))
     with Printer(options, settings) as printer:
         try:
             return _carry_out(options, pool, printer)
@@ -55,7 +59,13 @@ def _carry_out(options: RunOptions, pool: Pool, printer: Printer) -> int:
         names = [name for word in options.words for name in split_names(word)]
         return _show(runner.run(pool, DOCUMENTATION, names), DOCUMENTATION, printer, names)
     fun, *words = options.words
+    if fun == PASSWORD_RUNNER:
+        return _show(runner.run(pool, fun, [_new_password(words)]), fun, printer)
     args, kwargs = parse_words(words, split_names(options.no_parse))
+    if fun == LISTENING_RUNNER:
+        from .listening import listen_and_print
+
+        return listen_and_print(pool, printer, args, kwargs)
     if options.asynchronous:
         return _start(runner.start(pool, fun, args, kwargs), printer)
 
@@ -63,6 +73,14 @@ def _carry_out(options: RunOptions, pool: Pool, printer: Printer) -> int:
         printer.remark("\n".join(lines(data, Palette())))
 
     return _show(runner.run(pool, fun, args, kwargs, timeout=options.timeout, on_progress=show_progress), fun, printer)
+
+
+def _new_password(words: list[str]) -> str:
+    if words:
+        raise UsageError("a password is never given on the command line; it is asked for, or read from standard input")
+    from .login import ask_new_password
+
+    return ask_new_password()
 
 
 def _start(jid: str, printer: Printer) -> int:
@@ -85,7 +103,7 @@ def _show(found: runner.RunnerResult, fun: str, printer: Printer, names: Sequenc
 
 
 def _make_parser() -> Parser:
-    from .parser import Parser, add_common, add_output, add_words, seconds
+    from .parser import Parser, add_common, add_login, add_output, add_words, seconds
 
     parser = Parser("ctl-run", USAGE, DESCRIPTION)
     group = parser.add_argument_group("Run")
@@ -95,6 +113,7 @@ def _make_parser() -> Parser:
     add("-t", "--timeout", type=seconds, metavar="S", help="Wait at most S seconds; without it there is no limit.")
     add("--quiet", action="store_true", help="Do not print what it returns.")
     add_words(parser)
+    add_login(parser)
     add_output(parser)
     add_common(parser)
     return parser

@@ -7,13 +7,14 @@ import platform
 import re
 
 from ... import __version__
+from ...common.sockets import describe_library
 
 
 def report() -> str:
     """Return the versions as lines of text."""
     rows = [("ctl", __version__), ("Python", platform.python_version())]
     rows += [(name, _version(name)) for name in _dependencies()]
-    rows += [("system", platform.platform())]
+    rows += [("libzmq", describe_library()), ("system", platform.platform())]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:>{width}}: {version}" for name, version in rows)
 

@@ -171,7 +171,11 @@ def _changes(changes: Any, palette: Palette) -> list[str]:
 
 def _terse(chunk: Chunk, style: Style) -> str:
     name = chunk.id if style.state_output.lower().endswith("_id") else chunk.name
-    fields = [("Name", name.replace("\n", "\\n")), ("Function", chunk.function), ("Result", chunk.word)]
+    fields = [
+        ("Name", name.replace("\r", "\\r").replace("\n", "\\n")),
+        ("Function", chunk.function),
+        ("Result", chunk.word),
+    ]
     fields += _profile(chunk, style)
     text = " - ".join(f"{label}: {value}" for label, value in fields)
     return f"  {style.palette.paint(chunk.color, text)}"

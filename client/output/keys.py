@@ -25,13 +25,15 @@ def output(data: Any, style: Style) -> str:
     for state, keys in data.items():
         heading, color = HEADINGS.get(str(state), (nested.text_of(state), "cyan"))
         lines.append(style.palette.paint(color, f"{heading}:"))
-        lines += [style.palette.paint(color, line) for line in _lines(keys)]
+        lines += [style.palette.paint(color, line) for line in _lines(keys, style)]
     return "\n".join(lines)
 
 
-def _lines(keys: Any) -> list[str]:
-    if not isinstance(keys, Mapping):
+def _lines(keys: Any, style: Style) -> list[str]:
+    if isinstance(keys, list | tuple):
         return [nested.text_of(key) for key in keys]
+    if not isinstance(keys, Mapping):
+        return [nested.output(keys, style)]
     return [_line(nested.text_of(key), value) for key, value in keys.items()]
 
 

@@ -52,7 +52,7 @@ def _item_lines(item: Any, palette: Palette, pad: str) -> Iterator[str]:
 
 
 def _key(key: Any, palette: Palette) -> str:
-    return palette.paint("cyan", text_of(key).replace("\n", "\\n")) + ":"
+    return palette.paint("cyan", text_of(key).replace("\r", "\\r").replace("\n", "\\n")) + ":"
 
 
 def text_of(value: Any) -> str:

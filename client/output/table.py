@@ -57,4 +57,4 @@ def _line(cells: list[str], widths: list[int]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return nested.text_of(value).replace("\n", "\\n").replace("\t", "\\t")
+    return nested.text_of(value).replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")

@@ -15,6 +15,7 @@ from .. import arguments
 from ..context import Context
 from ..data import merge
 from ..errors import CtlError
+from ..secret import remember_call
 from .plan import Plan
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ _REQUIRED = ("name", "result", "changes", "comment")
 def call(context: Context, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Return:
     """Plan with `function`, apply the plan unless `context.test`, and return Salt's dict. Raises what it raises."""
     bound, named = arguments.bind(function, args, kwargs)
+    remember_call(function, bound, named)
     name = named["name"] if "name" in named else (bound[0] if bound else "")
     found = function(*bound, **named)
     if isinstance(found, Plan):

@@ -5,13 +5,15 @@ Commands are asked through `cmd.retcode`; a mapping `{fun: mod.fun, args: [...]}
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .. import arguments
-from ..context import Context
+from ..context import Context, use
 from ..data import lookup
 from ..errors import CommandExecutionError, CtlError
 from . import slots
@@ -31,13 +33,27 @@ class Verdict:
 def judge(context: Context, low: Mapping[str, Any]) -> Verdict:
     """Evaluate a chunk's conditions; each is evaluated, also where an earlier one already skips the state."""
     verdicts = []
-    if "onlyif" in low:
-        verdicts.append(_onlyif(context, low))
-    if "unless" in low:
-        verdicts.append(_unless(context, low))
+    with _apart(context, low) as asking:
+        if "onlyif" in low:
+            verdicts.append(_onlyif(asking, low))
+        if "unless" in low:
+            verdicts.append(_unless(asking, low))
     if "creates" in low:
         verdicts.append(_creates(low["creates"]))
     return Verdict(any(verdict.skip for verdict in verdicts), "\n".join(verdict.comment for verdict in verdicts))
+
+
+@contextlib.contextmanager
+def _apart(context: Context, low: Mapping[str, Any]) -> Iterator[Context]:
+    """Have what is asked leave no exit code behind, and find none of a state that runs beside it."""
+    left_out = {"retcode", *(key for key in ("runas", "runas_password") if key in _excluded(low))}
+    scratch = {key: value for key, value in context.scratch.items() if key not in left_out}
+    with use(dataclasses.replace(context, scratch=scratch)) as apart:
+        yield apart
+
+
+def _excluded(low: Mapping[str, Any]) -> list[Any]:
+    return _as_list(low.get("cmd_opts_exclude") or [])
 
 
 def each(context: Context, low: Mapping[str, Any]) -> Iterator[tuple[str, str, bool | None]]:
@@ -46,13 +62,14 @@ def each(context: Context, low: Mapping[str, Any]) -> Iterator[tuple[str, str, b
     `None` where an entry is none, or what it asks raises an error.
     """
     options = _options(context, low)
-    for kind in ("onlyif", "unless"):
-        for entry in _as_list(low.get(kind, [])):
-            try:
-                holds = _holds(context, entry, options, on_error=kind == "unless")
-            except CtlError:
-                holds = None
-            yield kind, repr(entry), holds
+    with _apart(context, low) as asking:
+        for kind in ("onlyif", "unless"):
+            for entry in _as_list(low.get(kind, [])):
+                try:
+                    holds = _holds(asking, entry, options, on_error=kind == "unless")
+                except CtlError:
+                    holds = None
+                yield kind, repr(entry), holds
     for path in _as_list(low.get("creates", [])):
         yield "creates", str(path), os.path.exists(str(path))
 
@@ -101,7 +118,7 @@ def _mistake(entry: Any, condition: str) -> str:
 
 def _options(context: Context, low: Mapping[str, Any]) -> dict[str, Any]:
     """Take the options of the conditions' commands from the state, but for those in `cmd_opts_exclude`."""
-    excluded = _as_list(low.get("cmd_opts_exclude") or [])
+    excluded = _excluded(low)
     options = {key: low[key] for key in _COMMAND_OPTIONS if low.get(key) is not None and key not in excluded}
     if "shell" in low and "shell" not in excluded:
         options["shell"] = low["shell"]
@@ -125,18 +142,7 @@ def _holds(context: Context, entry: Any, options: Mapping[str, Any], on_error: b
 
 
 def _retcode(context: Context, command: str, options: Mapping[str, Any]) -> int:
-    kept = context.scratch.get("retcode")
-    try:
-        return int(context.call("cmd.retcode", command, ignore_retcode=True, python_shell=True, **options))
-    finally:
-        _restore(context, kept)
-
-
-def _restore(context: Context, retcode: Any) -> None:
-    if retcode is None:
-        context.scratch.pop("retcode", None)
-    else:
-        context.scratch["retcode"] = retcode
+    return int(context.call("cmd.retcode", command, ignore_retcode=True, python_shell=True, **options))
 
 
 def _ask(context: Context, entry: Mapping[str, Any]) -> bool:
@@ -144,14 +150,10 @@ def _ask(context: Context, entry: Mapping[str, Any]) -> bool:
     function = context.functions[options.pop("fun")]
     path = options.pop("get_return", None)
     args = options.pop("args", None) or []
-    kept = context.scratch.pop("retcode", None)
-    try:
-        bound, named = arguments.bind(function, _as_list(args), options)
-        result = function(*bound, **named)
-        failed = context.scratch.get("retcode", 0)
-    finally:
-        _restore(context, kept)
-    if failed:
+    context.scratch.pop("retcode", None)
+    bound, named = arguments.bind(function, _as_list(args), options)
+    result = function(*bound, **named)
+    if context.scratch.get("retcode", 0):
         return False
     return bool(lookup(result, str(path)) if path else result)
 
@@ -167,9 +169,10 @@ def is_globally_refused(context: Context, function: str) -> bool:
 
 
 def check_command(context: Context, low: Mapping[str, Any]) -> tuple[bool, str]:
-    """Let `check_cmd` decide whether the state succeeded."""
+    """Let `check_cmd` decide whether the state succeeded: commands, or functions as conditions have them."""
     options = {"shell": context.grains["shell"]} if context.grains.get("shell") else {}
-    for command in _as_list(low["check_cmd"]):
-        if _retcode(context, str(command), options):
-            return False, "check_cmd determined the state failed"
+    with _apart(context, low) as asking:
+        for entry in _as_list(low["check_cmd"]):
+            if not _holds(asking, entry if isinstance(entry, Mapping) else str(entry), options):
+                return False, "check_cmd determined the state failed"
     return True, "check_cmd determined the state succeeded"

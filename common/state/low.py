@@ -23,6 +23,8 @@ REQUISITES = (
 )
 # Where a run keeps its low chunks in the job's scratch space, for states that must not undo what others do.
 LOWSTATE = "__lowstate__"
+# The returns so far, by their tags, likewise.
+RUNNING = "__running__"
 # Keys whose values are lists of references to other states.
 REQUISITE_KEYS = frozenset((*REQUISITES, "onfail_stop"))
 REQUISITE_IN_KEYS = frozenset(("onchanges_in", "onfail_in", "prereq_in", "watch_in", "require_in", "listen_in"))

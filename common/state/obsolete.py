@@ -20,7 +20,15 @@ _FILE = {
 }
 # By state module, or by function where only one is meant.
 OBSOLETE: dict[str, dict[str, str]] = {
-    "cmd": {"user": "runas", "group": "", "tgt": "", "whatch": "watch", "quiet": "output_loglevel", "state": ""},
+    "cmd": {
+        "user": "runas",
+        "group": "",
+        "tgt": "",
+        "whatch": "watch",
+        "quiet": "output_loglevel",
+        "state": "",
+        "password": "",
+    },
     "cron": {"require_in": ""},
     "file": _FILE,
     "git": {"runas": "user", "always_fetch": "", "unless": ""},

@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import arguments
-from ..errors import CtlError, PluginError
-from . import obsolete
+from ..errors import CtlError
+from . import misspelt, obsolete
 from .low import INTERNAL_KEYS, Chunk, Marks, Place
+from .misspelt import definition
 from .problems import Problem
 from .slots import has_slot
 
 Function = Callable[..., Any]
 _QUOTED = re.compile(r"'(\w+)'")
-
-
-def definition(states: Mapping[str, Function], name: str) -> Function | None:
-    """Return a state function, also where its plugin does not load here; None where there is none."""
-    try:
-        find = getattr(states, "definition", None)
-        found: Function | None = find(name) if find is not None else states.get(name)
-    except PluginError:
-        return None
-    return found
 
 
 def given(chunk_low: Mapping[str, Any], function: Function) -> dict[str, Any]:
@@ -49,11 +40,20 @@ def takes_any(function: Function) -> bool:
 
 
 def check(
-    chunks: Iterable[Chunk], states: Mapping[str, Function], marks: Marks, *, unknown_arguments: str = "error"
+    chunks: Sequence[Chunk],
+    states: Mapping[str, Function],
+    marks: Marks,
+    *,
+    unknown_arguments: str = "error",
+    functions: Mapping[str, Function] = {},
 ) -> list[str]:
-    """Return the problems of all chunks, each with the place it is at; leave warnings in the chunks."""
+    """Return the problems of all chunks, each with the place it is at; leave warnings in the chunks.
+
+    `functions` are the execution functions, which conditions may ask.
+    """
     problems: dict[str, None] = {}  # several names of one ID share a mistake
     known: dict[str, Function | None] = {}
+    names = {name for chunk in chunks for name in (chunk.id, chunk.name, chunk.state)}
     for chunk in chunks:
         name = chunk.function
         if name not in known:
@@ -61,12 +61,15 @@ def check(
         function = known[name]
         if function is None:
             continue
-        for mistake in _mistakes(chunk, function, unknown_arguments):
+        more = misspelt.mistakes(name, function, given(chunk.low, function), names, functions)
+        more += misspelt.in_conditions(chunk.low, functions)
+        chunk.warnings += misspelt.ineffective(chunk.low)
+        for mistake in _sifted(chunk, [*_mistakes(chunk, function), *more], unknown_arguments):
             problems[_sentence(chunk, mistake, marks)] = None
     return list(problems)
 
 
-def _mistakes(chunk: Chunk, function: Function, unknown_arguments: str) -> list[str]:
+def _mistakes(chunk: Chunk, function: Function) -> list[str]:
     values = given(chunk.low, function)
     parameters = arguments.signature(function).parameters
     if not takes_any(function):
@@ -81,7 +84,11 @@ def _mistakes(chunk: Chunk, function: Function, unknown_arguments: str) -> list[
     for key, value in values.items():
         if has_slot(value) and key in parameters and parameters[key].default is not inspect.Parameter.empty:
             values[key] = None  # only running it tells its type
-    mistakes = arguments.problems(function, values)
+    return [misspelt.hinted(mistake) for mistake in arguments.problems(function, values)]
+
+
+def _sifted(chunk: Chunk, mistakes: list[str], unknown_arguments: str) -> list[str]:
+    """Make warnings of unknown arguments where that is the setting; return what stays a mistake."""
     if unknown_arguments != "warn":
         return mistakes
     chunk.warnings += [f"{chunk.function}: {mistake}" for mistake in mistakes if mistake.startswith("unknown")]

@@ -12,6 +12,7 @@ from typing import Any
 from .. import collector
 from ..context import Context
 from ..errors import CompileError
+from ..loader_names import Proxy
 from ..matchers import DictMinion
 from ..render import Renderer
 from . import preflight, shapes
@@ -53,7 +54,8 @@ class StateRun:
             config=self.config,
             grains=context.grains,
             pillar=context.pillar,
-            functions=context.functions,
+            functions=Proxy(lambda: context.functions),  # others, once plugins have been synced
+            engines=Proxy(lambda: context.renderers),
         )
 
     def matches(self) -> Matches:
@@ -114,7 +116,9 @@ class StateRun:
     def preflight(self, chunks: Sequence[Chunk], marks: Marks) -> list[str]:
         """Check functions and arguments of every chunk."""
         mode = str(self.config.get("unknown_arguments") or "error")
-        return preflight.check(chunks, self.context.states, marks, unknown_arguments=mode)
+        return preflight.check(
+            chunks, self.context.states, marks, unknown_arguments=mode, functions=self.context.functions
+        )
 
     def execute(self, program: Program) -> Results:
         """Run a program."""

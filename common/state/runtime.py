@@ -8,11 +8,9 @@ Parallel states run in threads of this process, `state_max_parallel` at a time (
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fnmatch
 import itertools
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,20 +19,22 @@ from datetime import datetime
 from typing import Any
 
 from .. import arguments
-from ..context import Context, use
-from . import applying, conditions, preflight, slots, status
+from ..context import Context
+from ..secret import redact
+from . import applying, conditions, preflight, returned, slots, status
 from .aggregate import Aggregation
 from .journal import Journal
-from .low import LOWSTATE, REQUISITE_IN_KEYS, REQUISITE_KEYS, Chunk, tag_of
+from .low import LOWSTATE, REQUISITE_IN_KEYS, REQUISITE_KEYS, RUNNING, Chunk, tag_of
+from .pauses import Pauses
 from .pending import Pending
 from .requisites import Node, Program
 from .retry import Retry, attempt_comment
+from .surroundings import surroundings
 
 log = logging.getLogger(__name__)
 
 Return = dict[str, Any]
 MAX_PARALLEL = 16
-MASK = "**********"
 DISABLED_GRAIN = "state_runs_disabled"
 # A change by these may be what a plugin's __virtual__ was waiting for.
 _INSTALLERS = ("pkg", "pip", "ports")
@@ -66,6 +66,7 @@ class Runtime:
         self._pending = Pending(context.config.get("data_dir"))
         # What an earlier run left to be triggered.
         self._due = {trigger.tag: trigger.describe() for trigger in self._pending}
+        self._pauses = Pauses(context.config.get("data_dir"), context.jid)
         self._watchers = _watchers(program)
         self._journal = Journal(None, "", 0)
         # Of aggregated states that leave their changes to the first one: whose they are, and the other way.
@@ -75,6 +76,7 @@ class Runtime:
     def run(self) -> dict[str, Return]:
         """Run every chunk, then the listeners; return the results."""
         self.context.scratch[LOWSTATE] = [chunk.low for chunk in self._chunks.values()]
+        self.context.scratch[RUNNING] = self.results
         with self._keep_journal():
             try:
                 self._run_nodes()
@@ -97,6 +99,7 @@ class Runtime:
             yield
         finally:
             del context.scratch[_IN_RUN]
+            self._pauses.clear()
         self._journal.close()
 
     def outcome(self, kind: str, before: Node) -> Return | None:
@@ -124,12 +127,17 @@ class Runtime:
         return False
 
     def _take(self, node: Node) -> bool:
-        """Give a node its turn; True where its failure ends the run."""
+        """Give a node its turn; True where its failure, or that of one that ran beside others, ends the run."""
+        if self._ended_beside():
+            return True
         if node.tag in self.results:
             return False
         if node.chunk.low.get("parallel") and not node.check and self._is_waiting(node):
             self._deferred.append(node)
             return False
+        if not node.check and self._pauses.hold(node.chunk.id):
+            self._leave_out(node.chunk, False, _KILLED)
+            return True
         self._initialise(node.chunk)
         if node.check:
             self._check(node)
@@ -257,16 +265,7 @@ class Runtime:
         return f"One or more requisite failed: {', '.join(failed)}"
 
     def _leave_out(self, chunk: Chunk, result: bool, comment: str) -> Return:
-        now = datetime.now().astimezone()
-        ret: Return = {
-            "name": chunk.low["name"],
-            "changes": {},
-            "result": result,
-            "comment": comment,
-            "start_time": now.time().isoformat(),
-            "duration": 0.0,
-            "__state_ran__": False,
-        }
+        ret = returned.left_out(chunk.low, result, comment, datetime.now().astimezone())
         self._store(chunk, self._complete(chunk, ret))
         return ret
 
@@ -311,8 +310,9 @@ class Runtime:
         ret["__id__"] = chunk.low["__id__"]
         if chunk.place is not None:
             ret["__source__"] = str(chunk.place)
+        ret |= {key: redact(ret[key]) for key in ("name", "comment", "changes")}
         if chunk.low.get("no_log"):
-            ret |= {"name": MASK, "comment": MASK, "changes": dict.fromkeys(ret["changes"], MASK)}
+            ret |= {"name": returned.MASK, "comment": returned.MASK, "changes": returned.masked(ret["changes"])}
         return ret
 
     def _attempt(self, chunk: Chunk) -> Return:
@@ -321,17 +321,26 @@ class Runtime:
         function = self._function(chunk.function)
         if function is None:
             return self._unknown(chunk)
-        with self._surroundings(low, function) as context:
+        with surroundings(self.context, low, function, self.results) as context:
             skipped = self._skipped(context, chunk)
             if skipped is not None:
                 return skipped
             if conditions.is_globally_refused(context, chunk.function):
                 return {"name": low["name"], "result": None, "changes": {}, "comment": _REFUSED}
-            kwargs = {key: slots.fill(value, context.functions) for key, value in _kwargs(low, function).items()}
+            try:
+                kwargs = {key: slots.fill(value, context.functions) for key, value in _kwargs(low, function).items()}
+            except Exception as error:  # the boundary around the functions that slots ask
+                return returned.broken(low, error, test=context.test)
             ret = applying.attempt(context, function, kwargs)
-            if "check_cmd" in low and "check_cmd" not in kwargs and not context.test:
+            if self._is_checked(chunk, kwargs) and not context.test:
                 ret["result"], ret["comment"] = conditions.check_command(context, low)
         return ret
+
+    def _is_checked(self, chunk: Chunk, kwargs: Mapping[str, Any]) -> bool:
+        """Tell whether `check_cmd` decides about a chunk; some functions and modules take it for themselves."""
+        if "check_cmd" not in chunk.low or "check_cmd" in kwargs:
+            return False
+        return f"{chunk.state}.mod_run_check_cmd" not in self.context.states
 
     def _skipped(self, context: Context, chunk: Chunk) -> Return | None:
         low = chunk.low
@@ -340,8 +349,7 @@ class Runtime:
         try:
             verdict = conditions.judge(context, low)
         except Exception as error:  # the boundary around the functions that conditions ask
-            comment = f"An exception occurred in this state: {type(error).__name__}: {error}"
-            return {"name": low["name"], "result": False, "changes": {}, "comment": comment}
+            return returned.broken(low, error, test=context.test)
         if not verdict.skip:
             return None
         return {"name": low["name"], "result": True, "changes": {}, "comment": verdict.comment, "skip_watch": True}
@@ -354,25 +362,6 @@ class Runtime:
         why = preflight.why_missing(self.context.states, chunk.function)
         comment = f"State '{chunk.function}' was not found in SLS '{chunk.sls}'\nReason: {why}\n"
         return {"name": chunk.low["name"], "result": False, "changes": {}, "comment": comment}
-
-    @contextlib.contextmanager
-    def _surroundings(self, low: Mapping[str, Any], function: Callable[..., Any]) -> Iterator[Context]:
-        """Set what a state function runs in: its environment of the tree, `runas`, `umask`, Salt's names."""
-        saltenv = str(low.get("saltenv") or low.get("__env__") or "base")
-        context = dataclasses.replace(self.context, saltenv=saltenv)
-        _inject(function, low, self.results, saltenv)
-        steering = {key: low[key] for key in ("runas", "runas_password") if low.get(key) is not None}
-        context.scratch.update(steering)
-        umask = low.get("umask")
-        kept = None if umask is None else os.umask(int(str(umask), 8))
-        try:
-            with use(context):
-                yield context
-        finally:
-            if kept is not None:
-                os.umask(kept)
-            for key in steering:
-                context.scratch.pop(key, None)
 
     def _initialise(self, chunk: Chunk) -> None:
         """Call a module's `mod_init` once, before its first state."""
@@ -388,7 +377,7 @@ class Runtime:
         if function is None:
             return None
         try:
-            with self._surroundings(low, function):
+            with surroundings(self.context, low, function, self.results):
                 return function(*args) or False
         except Exception:  # the boundary around plugin code
             log.exception("%s of the state module %s failed", name, low["state"])
@@ -482,6 +471,13 @@ class Runtime:
             self._store(self._chunks[tag], ret)
         return self.results.get(tag)
 
+    def _ended_beside(self) -> bool:
+        """Tell whether a parallel state that is over by now ends the run."""
+        over = [tag for tag, future in self._futures.items() if future.done()]
+        for tag in over:
+            self._result(tag)
+        return any(self._ends_run(self._chunks[tag]) for tag in over)
+
     def _settle_all(self) -> None:
         for tag in list(self._futures):
             self._result(tag)
@@ -515,6 +511,7 @@ class Runtime:
         return any(ret["changes"] or (self.context.test and ret["result"] is None) for ret in returns if ret)
 
 
+_KILLED = "The run was ended before this state by state.soft_kill"
 _REFUSED = "Failed to meet global state conditions. State not called."
 _DISABLED = 'The state function "{0}" is currently disabled by "{1}", to re-enable, run state.enable {1}.'
 
@@ -555,10 +552,3 @@ def _kwargs(low: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, A
         return values
     parameters = arguments.signature(function).parameters
     return {key: value for key, value in values.items() if key in parameters}
-
-
-def _inject(function: Callable[..., Any], low: Mapping[str, Any], running: Mapping[str, Return], saltenv: str) -> None:
-    """Set the names that Salt gives a users' plugin for each state."""
-    names = getattr(function, "__globals__", {})
-    if "__low__" in names and "__salt__" in names:
-        names.update(__low__=low, __running__=running, __sls__=low.get("__sls__", ""), __env__=saltenv)

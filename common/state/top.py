@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 
 # Salt's names for ways to match, beside the kinds that targets have.
 _KINDS = {"pillar_exact": "pillar", "compound_pillar_exact": "compound", "range": "glob", "grains": "grain"}
+_PILLAR_TERM = re.compile(r"(?<![^\s(])[IJ](.?)@(\S+)")
 _OPTIONS = frozenset(("match", "ignore_missing", "order", "subfilter"))
 
 # {environment: {target: [SLS or option, ...]}}, as far as it has been checked.
@@ -106,6 +109,10 @@ class Top:
         kind = next((str(item["match"]) for item in items if isinstance(item, Mapping) and "match" in item), "compound")
         if kind == "data":
             kind = "grain"
+        if kind == "pillar_exact":
+            expression = glob.escape(expression)
+        elif kind == "compound_pillar_exact":
+            expression = _PILLAR_TERM.sub(lambda term: f"I{term[1]}@{glob.escape(term[2])}", expression)
         try:
             parsed = target.parse(expression, _KINDS.get(kind, kind), nodegroups=self.config.get("nodegroups") or {})
         except TargetError as error:
@@ -157,6 +164,10 @@ def _order(items: Any) -> int:
     return int(orders[0]) if orders else 0
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value) is not None)
+
+
 def _check(env: str, top: Mapping[Any, Any]) -> list[str]:
     problems = []
     for saltenv, targets in top.items():
@@ -184,6 +195,8 @@ def _check_target(saltenv: str, expression: Any, items: Any) -> list[str]:
         if isinstance(item, dict):
             if any(value in (None, "", [], {}) for value in item.values()):
                 problems.append(f"Improperly formatted top file matcher in saltenv {saltenv}: {item}")
+            elif not _is_number(item.get("order", 0)):
+                problems.append(f"order under {expression!r} in saltenv {saltenv} is no number: {item['order']!r}")
         elif not isinstance(item, str):
             problems.append(f"{item!r} under {expression!r} in saltenv {saltenv} is no SLS name; it may need quotes")
         elif not item:

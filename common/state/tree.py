@@ -8,6 +8,7 @@ from typing import Any
 
 from ..context import FileSource
 from ..errors import FileServerError
+from ..files import ANY_ENVIRONMENT
 
 _WILD = frozenset("*?[")
 
@@ -25,7 +26,7 @@ class Tree:
     def environments(self) -> list[str]:
         """List the environments: `base` first, or what `env_order` says."""
         if self._environments is None:
-            known = self.files.environments()
+            known = [env for env in self.files.environments() if env != ANY_ENVIRONMENT]
             if self._order:
                 self._environments = [env for env in self._order if env in known] if known else self._order
             else:
@@ -34,7 +35,17 @@ class Tree:
 
     def has_environment(self, saltenv: str) -> bool:
         """Tell whether there is such an environment."""
-        return saltenv == "base" or saltenv in self.environments()
+        if saltenv == "base" or saltenv in self.environments():
+            return True
+        # `__env__` stands for environments without end, so only asking tells.
+        return ANY_ENVIRONMENT in self.files.environments() and self._serves(saltenv)
+
+    def _serves(self, saltenv: str) -> bool:
+        try:
+            self.files.find([], saltenv)
+        except FileServerError:
+            return False
+        return True
 
     def locate(self, sls: str, saltenv: str) -> str | None:
         """Return the path of the file of an SLS, or None where there is none."""

@@ -53,11 +53,13 @@ def _read(given: Any) -> Query:
     return Query(given["query"], **options, with_lists=tuple(int(level) for level in lists))
 
 
-def pillar_of(asked: Sequence[tuple[str, Query]], run: Run, minion_id: str) -> dict[str, Any]:
+def pillar_of(
+    asked: Sequence[tuple[str, Query]], run: Run, minion_id: str, placeholders: Sequence[str] = ("%s",)
+) -> dict[str, Any]:
     """Run the queries, with the minion's id for every placeholder, and put the results together."""
     found: dict[str, Any] = {}
     for key, query in asked:
-        count = query.text.count("%s") + query.text.count("?")
+        count = sum(query.text.count(mark) for mark in placeholders)
         names, rows = run(query.text, [minion_id] * count)
         place = found.setdefault(key, {}) if key else found
         for row in rows:

@@ -81,7 +81,7 @@ class _Tree:
     def _render(self, text: str, path: str) -> str:
         around = current()
         renderer = Renderer(
-            Roots({}), config=around.config, grains=around.grains, pillar={}, functions=around.functions
+            Roots({}), config=around.config, grains=around.grains, pillar={}, functions=around.functions, confined=True
         )
         return renderer.template(text, path=path, saltenv="base", context={"minion_id": self.minion_id})
 

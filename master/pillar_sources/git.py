@@ -24,6 +24,9 @@ from ...common.merging import merged
 from ...common.pillar import ERRORS, Pillar
 from ..pillar_git import read_remotes, repository
 
+# How long a minion's pillar waits for the daemon, which fetches a repository for the first time.
+FIRST_FETCH_S = 10.0
+
 
 def ext_pillar(minion_id: str, pillar: dict[str, Any], *remotes: Any) -> dict[str, Any]:
     """Render a minion's pillar from the trees of these remotes."""
@@ -33,14 +36,22 @@ def ext_pillar(minion_id: str, pillar: dict[str, Any], *remotes: Any) -> dict[st
     for remote in read_remotes(list(remotes), config.git_pillar_base):
         fetched = repository(config, remote)
         if not fetched.fetched_at:
-            fetched.fetch()
+            fetched.fetch(only_first=True, patience=FIRST_FETCH_S)
         tree = remote.tree(fetched, around.saltenv, config.git_pillar_base)
         if tree is not None:
             environments.setdefault(remote.env, []).append(str(tree))
     found: dict[str, Any] = {}
     for env, directories in environments.items():
         options = {**around.config, "ext_pillar_first": False}
-        compiler = Pillar(Roots({env: directories}), options, around.grains, minion_id, around.functions)
+        compiler = Pillar(
+            Roots({env: directories}),
+            options,
+            around.grains,
+            minion_id,
+            around.functions,
+            engines=around.renderers,
+            confined=True,
+        )
         data = compiler.compile(env, env)
         if ERRORS in data:
             raise PillarError(data[ERRORS])

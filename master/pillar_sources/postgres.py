@@ -42,5 +42,7 @@ def ext_pillar(minion_id: str, pillar: dict[str, Any], *listed: Any, **named: An
                 return [column.name for column in cursor.description], cursor.fetchall()
 
             return pillar_of(queries(listed, named), run, minion_id)
-    except driver.Error as error:
+    except driver.OperationalError as error:
         raise CommandExecutionError(f"the database does not answer: {type(error).__name__}") from error
+    except driver.Error as error:
+        raise CommandExecutionError(f"a query failed: {type(error).__name__}") from error

@@ -35,4 +35,4 @@ def ext_pillar(minion_id: str, pillar: dict[str, Any], *listed: Any, **named: An
     def run(text: str, parameters: Sequence[Any]) -> Rows:
         return query_file(Path(path), text.replace("%s", "?"), parameters)
 
-    return pillar_of(queries(listed, named), run, minion_id)
+    return pillar_of(queries(listed, named), run, minion_id, ("%s", "?"))

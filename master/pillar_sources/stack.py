@@ -80,6 +80,7 @@ class _Stack:
             grains=around.grains,
             pillar=pillar,
             functions=around.functions,
+            confined=True,
         )
 
     def over(self, stack: dict[str, Any]) -> dict[str, Any]:

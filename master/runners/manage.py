@@ -55,11 +55,13 @@ def not_present() -> list[str]:
 
 
 def versions() -> dict[str, Any]:
-    """Compare the connected minions' versions with the master's.
+    """Compare the connected minions' versions with the master's; say which libzmq the master stands on.
 
     CLI example: `ctl-run manage.versions`
     """
-    found: dict[str, Any] = {"Master": __version__}
+    from ...common.sockets import describe_library  # the other functions here need no ZeroMQ
+
+    found: dict[str, Any] = {"Master": __version__, "Master's libzmq": describe_library()}
     for minion, version in sorted(_status()["versions"].items()):
         found.setdefault(_relation(str(version)), {})[minion] = str(version)
     return found

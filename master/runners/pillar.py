@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...common.config import MasterConfig
-from ...common.context import current
+from ...common.context import current, use
 from ...common.errors import CompileError, PillarError
 from ...common.pillar import WatchedMinion
 from ...common.plaintext import own_grains
@@ -16,7 +16,7 @@ from ...common.render import Renderer
 from ...common.state.top import Top
 from ...common.wire import unpack_payload
 from ..port import master
-from ..rendering import pillar_roots, render
+from ..rendering import pillar_context, pillar_roots, render
 
 
 def show_pillar(
@@ -47,8 +47,22 @@ def show_top(minion: str | None = None, saltenv: str | None = None, pillarenv: s
     files = pillar_roots(config)
     grains = _grains(minion or "", {})
     options = {**config.raw, "top_file_merging_strategy": "merge_all"}
-    renderer = Renderer(files, config=options, grains=grains, pillar={}, functions={})
+    around = pillar_context(config, files, current().daemon, minion or "", grains)
+    renderer = Renderer(
+        files,
+        config=options,
+        grains=grains,
+        pillar={},
+        functions=around.functions,
+        engines=around.renderers,
+        confined=True,
+    )
     top = Top(files, renderer, options, saltenv=pillarenv or saltenv)
+    with use(around):
+        return _shown(top, minion, grains)
+
+
+def _shown(top: Top, minion: str | None, grains: dict[str, Any]) -> dict[str, Any]:
     try:
         if minion is not None:
             watched = WatchedMinion(minion, grains, {})

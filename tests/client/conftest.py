@@ -53,6 +53,7 @@ class FakeMaster:
     keys: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"accepted": {}, "pending": {}, "rejected": {}, "denied": {}}
     )
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     most_running: int = 0
@@ -222,6 +223,12 @@ class FakeMaster:
             "payload": pack_payload(reply.ret),
             "out": reply.out,
         }
+
+    async def op_events(self, request: dict[str, Any], stream: Stream) -> Any:
+        for tag, data in self.events:
+            await stream.send("event", {"tag": tag, "data": pack_payload(data), "stamp": "2024-01-01T00:00:00"})
+        while not stream.closed:
+            await asyncio.sleep(0.01)
 
     async def op_key_list(self, request: dict[str, Any], stream: Stream) -> Any:
         return self.keys

@@ -173,7 +173,7 @@ USAGE = [
     (["*", "test.ping", "-b", "x"], "takes a number of minions or a share of them"),
     (["*", "test.ping", "--subset", "0"], "takes a number from 1 on"),
     (["*", "test.ping", "--out", "jsn"], "did you mean json?"),
-    (["*", "test.ping", "-a", "pam"], "external accounts are not supported"),
+    (["*", "test.ping", "-a", "pam"], "there is no terminal to ask for a password on"),
     (["*", "test.ping", "--return", "mysql"], "job cache"),
     (["*", "test.ping", "--async", "-b", "1"], "do not go together"),
     (["*", "test.ping", "--failhard"], "--failhard is for batches"),

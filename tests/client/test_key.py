@@ -17,6 +17,7 @@ from ctl.client import keys as key_access
 from ctl.client import settings
 from ctl.client.cli import key
 from ctl.common import crypto
+from ctl.common.enrol_token import EnrolToken
 from ctl.common.errors import MasterUnavailable
 from ctl.master.keys import KeyTable
 
@@ -253,3 +254,71 @@ def test_a_running_master_is_asked(online: Any, call: Run) -> None:
 
 def test_documents_name_what_was_changed(online: Any, call: Run) -> None:
     assert json.loads(call("-A", "-y", "--out", "json")[1]) == {"minions": ["web2"]}
+
+
+# -- words: tokens, the master's own key
+
+
+def test_a_token_is_printed_once_and_listed_without_its_secret(site: Site, call: Run) -> None:
+    code, out, err = call("token", "create", "--id", "web*", "--uses", "3", "--expires", "2h")
+    assert code == 0
+    token = EnrolToken.parse(out)
+    assert "3 minions with the id web*" in err
+    listed = call("token", "list")[1]
+    assert listed.startswith(f"{token.id.hex()[:16]}: for web*, used 0 of 3, until ")
+    assert out.strip() not in listed
+    (row,) = json.loads(call("token", "list", "--out", "json")[1])
+    assert 7100 < row["expires"] - row["created"] <= 7200
+    assert call("token", "revoke", row["name"])[1] == f"Token {row['name']} revoked.\n"
+    assert call("token", "revoke", row["name"])[0] == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("token", "create", "--expires", "soon"),
+        ("token", "create", "--expires", "0"),
+        ("token", "create", "--uses", "0"),
+        ("token", "burn"),
+        ("rotate-master", "now"),
+        ("nonsense",),
+        ("accept",),
+    ],
+)
+def test_words_that_are_not_understood_change_nothing(site: Site, call: Run, words: tuple[str, ...]) -> None:
+    assert call(*words)[0] == 2
+    assert call("token", "list")[1] == ""
+
+
+def test_keys_are_accepted_by_words_too(site: Site, call: Run) -> None:
+    site.add("web1")
+    assert call("accept", "web1", "-y") == (0, "Key for minion web1 accepted.\n", "")
+    assert call("list", "acc")[1] == "Accepted Keys:\nweb1\n"
+    assert call("delete", "web1", "-y")[0] == 0
+
+
+def test_a_verbose_list_says_where_keys_came_from_and_when(site: Site, call: Run) -> None:
+    fingerprint = site.add("web1")
+    text = call("-l", "pre", "-v")[1]
+    assert f"web1:  {fingerprint} (from 10.0.0.1, first seen 20" in text
+
+
+def test_the_masters_key_is_changed_while_no_master_runs(site: Site, call: Run) -> None:
+    site.add("web1", accept=True)
+    pki = site.settings.pki_dir
+    pki.mkdir(parents=True)
+    first = crypto.IdentityKey.load_or_create(pki / "master.pem").public
+    assert call("rotate-master", typed="n\n")[0] == 0
+    assert crypto.IdentityKey.load(pki / "master.pem").public == first
+    code, out, _ = call("rotate-master", "-y")
+    assert code == 0
+    assert crypto.fingerprint(crypto.MASTER, first) in out
+    second = crypto.IdentityKey.load(pki / "master.pem").public
+    assert crypto.fingerprint(crypto.MASTER, second) in out
+    code, _, err = call("rotate-master", "--finish", typed="\n")
+    assert code == 0
+    assert "Not seen since the key was changed: web1" in err
+    assert (pki / "master.chain").exists()
+    assert call("rotate-master", "--finish", typed="y\n")[1] == "The former key is forgotten.\n"
+    assert not (pki / "master.chain").exists()
+    assert call("rotate-master", "--finish")[1] == "No change of the master's key is under way.\n"

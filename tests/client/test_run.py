@@ -90,3 +90,17 @@ def test_the_client_runs_runners(run: Run, master: Any) -> None:
 def test_the_client_takes_settings_in_place_of_a_file(run: Run, master: Any) -> None:
     with RunnerClient({"sock_dir": str(master.socket.parent.parent)}) as client:
         assert client.cmd("manage.up") == ["web1", "web2"]
+
+
+def test_events_are_printed_as_they_happen(run: Run, master: Any) -> None:
+    master.events = [("salt/job/1/new", {"a": 1}), ("minion/web1/x", {"b": "\n"}), ("salt/job/1/ret/web1", {})]
+    assert run("state.event", "salt/*", "count=2") == (0, 'salt/job/1/new\t{"a": 1}\nsalt/job/1/ret/web1\t{}\n', "")
+    assert run("state.event", "^minion/w.b[0-9]", "count=1")[1] == 'minion/web1/x\t{"b": "\\n"}\n'
+    assert run("state.event", "count=3", "quiet=True") == (0, "", "")
+    assert run("state.event", "minion/*", "count=1", "pretty=True")[1] == 'minion/web1/x\t{\n    "b": "\\n"\n}\n'
+
+
+def test_an_argument_that_state_event_has_not_is_named(run: Run) -> None:
+    code, out, err = run("state.event", "tagmach=x")
+    assert (code, out) == (2, "")
+    assert "tagmach" in err

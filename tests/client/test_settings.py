@@ -147,7 +147,8 @@ def test_a_command_imports_nothing_heavy(master: Any) -> None:
         "import sys; from ctl.client.cli.ctl import main; code = main(['*', 'test.ping']); "
         f"print(code, [name for name in {HEAVY} if name in sys.modules])"
     )
-    (master.config).write_text(f"file_roots:\n  base:\n    - /x\nsock_dir: {master.socket.parent.parent}\n")
+    roots = 'pillar_roots: {"base": ["/y"], "a b": []}'  # as programs write it
+    (master.config).write_text(f"{roots}\nfile_roots:\n  base:\n    - /x\nsock_dir: {master.socket.parent.parent}\n")
     environment = {"CTL_CONFIG_DIR": str(master.config.parent), "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"

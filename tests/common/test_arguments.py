@@ -156,3 +156,25 @@ def test_every_problem_is_listed() -> None:
 
 def test_arguments_of_the_machinery_are_left_out() -> None:
     assert arguments.bind(example, ["n"], {"__pub_jid": 1}) == (["n"], {})
+
+
+BOMB = "[&a0 [x, x], " + ", ".join(f"&a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)) + "]"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        pytest.param("[" * 100_000, id="deeper than the stack of libyaml"),
+        pytest.param("[2024-99-99]", id="no date"),
+        pytest.param("{[1]: 2}", id="no key"),
+        pytest.param("[a\udcff]", id="not UTF-8"),
+        pytest.param(BOMB, id="aliases without bound"),
+    ],
+)
+def test_a_word_that_only_looks_like_yaml_stays_as_it_is(word: str) -> None:
+    assert arguments.parse_value(word) == word
+
+
+def test_a_word_may_have_aliases_and_their_signs() -> None:
+    assert arguments.parse_value("{a: &x [1], b: *x}") == {"a": [1], "b": [1]}
+    assert arguments.parse_value('{"url": "http://x/?a=1&b=*"}') == {"url": "http://x/?a=1&b=*"}

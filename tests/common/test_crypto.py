@@ -202,3 +202,23 @@ def test_wipe_overwrites() -> None:
     secret = bytearray(b"secret")
     crypto.wipe(secret)
     assert secret == bytes(6)
+
+
+def test_a_key_file_takes_the_name_of_another_and_goes(tmp_path: Path) -> None:
+    old, new = crypto.IdentityKey.generate(), crypto.IdentityKey.generate()
+    old.save(tmp_path / "key.pem")
+    new.save(tmp_path / "next.pem")
+    crypto.move_private_file(tmp_path / "next.pem", tmp_path / "key.pem")
+    assert crypto.IdentityKey.load(tmp_path / "key.pem").public == new.public
+    assert [path.name for path in tmp_path.iterdir()] == ["key.pem"]
+    for _ in range(2):  # one that is not there is no error
+        crypto.remove_private_file(tmp_path / "key.pem")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_file_that_cannot_be_moved_or_removed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be renamed"):
+        crypto.move_private_file(tmp_path / "missing", tmp_path / "key.pem")
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(StorageError, match="cannot be removed"):
+        crypto.remove_private_file(tmp_path / "directory")

@@ -228,3 +228,17 @@ def test_other_directories_can_take_over(tree: Path) -> None:
     assert found is not None
     assert found[0] == str(tree / "one" / "top.sls")
     assert roots.look_up("no", "new") is None
+
+
+def test_one_entry_may_stand_for_every_environment_that_has_a_directory(tmp_path: Path) -> None:
+    for path in ("base/x", "envs/dev/x", "envs/dev/sub/x", "outside/x"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    roots = Roots({"base": [tmp_path / "base"], "__env__": [tmp_path / "envs" / "__env__"]})
+    assert roots.fetch("x", "dev").read_text() == "envs/dev/x"
+    assert roots.fetch("x", "dev/sub").read_text() == "envs/dev/sub/x"
+    assert roots.fetch("x", "base").read_text() == "base/x"
+    assert roots.list_files("dev") == ["sub/x", "x"]
+    for saltenv in ("nosuch", "../outside", "dev/../../outside", "/etc", "dev/", "./dev", "."):
+        with pytest.raises(FileServerError):
+            roots.find(["x"], saltenv)

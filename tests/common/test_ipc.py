@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from ctl.common import ipc, ipc_server
-from ctl.common.errors import ConfigError, MasterUnavailable, RemoteError, TargetError, WireError
+from ctl.common.errors import AuthorizationError, ConfigError, MasterUnavailable, RemoteError, TargetError, WireError
 
 Ask = Callable[[Path], Any]
 
@@ -162,7 +163,159 @@ def test_a_directory_that_everyone_can_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
 
     async def run() -> None:
-        with pytest.raises(ConfigError, match="written by everyone"):
+        with pytest.raises(ConfigError, match="everyone can write"):
             await ipc_server.Server(tmp_path / "s", _answer).start()
 
     asyncio.run(run())
+
+
+def _as_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the server take this process for one of a user who may not do everything."""
+    monkeypatch.setattr(ipc_server, "is_full", lambda uid: False)
+
+
+def _serve(path: Path, ask: Ask, handler: Callable[..., Awaitable[Any]] = _answer, **bounds: Any) -> Any:
+    async def run() -> Any:
+        server = ipc_server.Server(path, handler, bounds=ipc_server.Bounds(**bounds))
+        await server.start()
+        try:
+            return await asyncio.to_thread(ask, path)
+        finally:
+            await server.close()
+
+    return asyncio.run(run())
+
+
+def test_a_large_request_of_somebody_unknown_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _as_somebody_else(monkeypatch)
+
+    def ask(path: Path) -> None:
+        with ipc.connect(path) as client, pytest.raises(MasterUnavailable):
+            client.call("who", padding="x" * (ipc_server.UNKNOWN_FRAME_BYTES + 1))
+        with ipc.connect(path) as client:
+            assert client.call("who")["uid"] == os.getuid()
+            assert client.call("who", padding="x" * 1024 * 1024)["uid"] == os.getuid()  # once one was granted
+
+    _serve(tmp_path / "s", ask)
+
+    def ask_at_once(path: Path) -> None:
+        with ipc.connect(path) as client:
+            assert client.call("who", padding="x" * 1024 * 1024)["uid"] == os.getuid()
+
+    _serve(tmp_path / "s", ask_at_once, trusts=lambda peer: True)
+
+
+def test_a_refused_request_makes_no_room_for_a_large_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _as_somebody_else(monkeypatch)
+
+    async def refuse(request: dict[str, Any], peer: ipc_server.Peer, stream: ipc_server.Stream) -> Any:
+        raise AuthorizationError("no")
+
+    def ask(path: Path) -> None:
+        with ipc.connect(path) as client:
+            with pytest.raises(AuthorizationError):
+                client.call("who")
+            with pytest.raises(MasterUnavailable):
+                client.call("who", padding="x" * 1024 * 1024)
+
+    _serve(tmp_path / "s", ask, refuse)
+
+
+def test_connections_of_one_user_are_bounded_and_the_last_ones_are_for_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = False
+    monkeypatch.setattr(ipc_server, "is_full", lambda uid: full)
+
+    def ask(path: Path) -> None:
+        nonlocal full
+        clients = [ipc.connect(path) for _ in range(3)]
+        try:
+            assert [client.call("who")["uid"] for client in clients] == [os.getuid()] * 3
+            with ipc.connect(path) as one_more, pytest.raises(MasterUnavailable):
+                one_more.call("who")
+            full = True
+            with ipc.connect(path) as root:
+                assert root.call("who")["uid"] == os.getuid()
+            full = False
+            clients.pop().close()
+            _eventually_served(path)
+        finally:
+            for client in clients:
+                client.close()
+
+    _serve(tmp_path / "s", ask, per_user=3, connections=8, kept=2)
+
+
+def _eventually_served(path: Path) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with ipc.connect(path) as client:
+                assert client.call("who")["uid"] == os.getuid()
+                return
+        except MasterUnavailable:
+            assert time.monotonic() < deadline
+
+
+def test_a_request_that_trickles_in_has_ten_seconds_in_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ipc_server, "READ_TIMEOUT_SECONDS", 0.5)
+
+    def ask(path: Path) -> float:
+        sock = ipc.connect_socket(path)
+        began = time.monotonic()
+        with sock:
+            sock.settimeout(0.1)
+            sock.sendall(ipc.LENGTH.pack(60_000))
+            while time.monotonic() - began < 10:
+                try:
+                    sock.sendall(b"x")
+                    if sock.recv(1) == b"":
+                        break
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+        return time.monotonic() - began
+
+    assert _serve(tmp_path / "s", ask) < 5.0
+
+
+def test_who_reads_nothing_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _as_somebody_else(monkeypatch)
+    monkeypatch.setattr(ipc_server, "WRITE_TIMEOUT_SECONDS", 0.3)
+    ended: list[str] = []
+
+    async def pour(request: dict[str, Any], peer: ipc_server.Peer, stream: ipc_server.Stream) -> Any:
+        try:
+            while True:
+                await stream.send("data", bytes(65536))
+        except ConnectionError as error:
+            ended.append(str(error))
+            raise
+
+    def ask(path: Path) -> None:
+        with ipc.connect_socket(path) as sock:
+            sock.sendall(ipc.encode({"op": "pour"}))
+            deadline = time.monotonic() + 10
+            while not ended and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+    _serve(tmp_path / "s", ask, pour)
+    assert ended == ["the client does not read"]
+
+
+def test_requests_that_wait_are_bounded_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _as_somebody_else(monkeypatch)
+
+    def ask(path: Path) -> None:
+        with ipc.connect_socket(path) as sock:
+            sock.settimeout(10)
+            frame = ipc.encode({"op": "hang", "padding": "x" * 60_000})
+            with pytest.raises((ConnectionError, BrokenPipeError)):
+                for _ in range(20):
+                    sock.sendall(frame)
+                if not sock.recv(1):
+                    raise ConnectionResetError
+
+    _serve(tmp_path / "s", ask)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +147,16 @@ def _documented() -> list[Any]:
 def test_every_built_in_function_has_a_manual() -> None:
     loaders = {kind: Loader(kind, f"ctl.{kind}", (), None) for kind in ("modules", "states")}
     assert [name for kind, name in _documented() if not loaders[kind].doc(name)] == []
+
+
+def test_threads_that_ask_for_one_plugin_at_once_all_get_it(tmp_path: Path) -> None:
+    text = "__context__['began'].set()\n__context__['go on'].wait(0.3)\n\n\ndef answer():\n    return 42\n"
+    (tmp_path / "slow.py").write_text(text)
+    context = _context(tmp_path)
+    scratch = context.scratch = {"began": threading.Event(), "go on": threading.Event()}
+    loader = Loader("modules", None, [tmp_path], context)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(lambda: loader["slow.answer"]())
+        assert scratch["began"].wait(10)
+        second = threads.submit(lambda: loader["slow.answer"]())
+        assert [first.result(10), second.result(10)] == [42, 42]

@@ -236,3 +236,22 @@ def test_depth_is_held_without_the_help_of_msgpacks_stack(monkeypatch: pytest.Mo
 
 def test_this_msgpack_holds_the_depth_by_itself() -> None:
     assert payload._PADDING
+
+
+@pytest.mark.parametrize(
+    ("value", "most", "small"),
+    [
+        ([], 1, True),
+        ([1, 2, 3], 4, True),
+        ([1, 2, 3], 3, False),
+        ({"a": [1] * 10, "b": {}}, 15, True),
+        ([[]] * 50, 49, False),
+    ],
+)
+def test_items_are_counted_without_building_them(value: Any, most: int, small: bool) -> None:
+    assert payload.has_at_most(pack_payload(value), most) is small
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x92\x01", b"\xd4\x05\x00"])
+def test_what_does_not_decode_counts_as_small(data: bytes) -> None:
+    assert payload.has_at_most(data, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,45 @@ def test_the_first_line_chooses_the_engines(tree: Tree, text: str, expected: Any
 
 
 def test_users_may_add_engines(tree: Tree) -> None:
-    engines = {"upper": lambda source, **names: f"{names['sls']}: {source.split(chr(10))[1].upper()}"}
-    assert tree.render("#!upper|yaml\nx\n", engines=engines).data == {"web": "X"}
+    def upper(data: Any, saltenv: str = "", sls: str = "", **more: Any) -> Any:
+        text = data.read().split("\n", 1)[1].upper()
+        return io.StringIO(f"{sls}: {text.strip()} {saltenv} {more['argline']} {Path(more['tmplpath']).name}\n")
+
+    assert tree.render("#!upper a b | yaml\nx\n", engines={"upper": upper}).data == {"web": "X base a b init.sls"}
+
+
+def test_a_users_engine_may_call_others_and_go_before_ours(tree: Tree) -> None:
+    def json(data: Any, saltenv: str = "", sls: str = "", **more: Any) -> Any:
+        jinja, yaml = more["renderers"]["jinja"], more["renderers"]["yaml"]
+        return {"found": yaml(jinja(data, saltenv, sls), saltenv, sls), "knows": "nope" in more["renderers"]}
+
+    found = tree.render("#!json\n{{ sls }}: {{ 1 + 1 }}\n", engines={"json": json}).data
+    assert found == {"found": {"web": 2}, "knows": False}
+
+
+def test_a_users_engine_that_raises_is_named(tree: Tree) -> None:
+    def broken(data: Any, *_: Any, **more: Any) -> Any:
+        raise KeyError("lost")
+
+    with pytest.raises(RenderError, match=r"web/init\.sls: the renderer 'broken': KeyError: 'lost'"):
+        tree.render("#!broken\n", engines={"broken": broken})
+
+
+def test_a_renderer_of_salts_that_is_not_there_says_what_to_do(tree: Tree) -> None:
+    error = tree.fails("#!pyobjects\n")
+    assert "Salt's renderer 'pyobjects' is not there" in str(error)
+    assert "_renderers" in str(error)
+
+
+@pytest.mark.parametrize("setting", [{"renderer_blacklist": ["py"]}, {"renderer_whitelist": ["jinja", "yaml"]}])
+def test_the_configuration_may_refuse_renderers(tree: Tree, setting: dict[str, Any]) -> None:
+    tree.config |= setting
+    assert "not allowed" in str(tree.fails("#!py\ndef run(): return {}\n"))
+    assert tree.render("a: {{ 1 }}").data == {"a": 1}
+
+
+def test_the_old_spelling_of_a_pipe(tree: Tree) -> None:
+    assert tree.render("#!yaml_jinja\na: {{ 1 + 1 }}").data == {"a": 2}
 
 
 def test_the_configuration_sets_the_default_pipe(tree: Tree) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ctl.common.context import Context, use
 from ctl.common.errors import CommandExecutionError
+from ctl.common.files import Roots
 from ctl.common.loader_names import Utilities, inject
 from ctl.common.saltcompat.utils import (
     data,
@@ -25,6 +29,7 @@ from ctl.common.saltcompat.utils import (
 from ctl.common.saltcompat.utils.decorators import depends
 from ctl.common.saltcompat.utils.decorators.path import which
 from ctl.common.saltcompat.utils.validate import net
+from ctl.common.user_utils import use_utils
 
 LIBRARY = Path(str(importlib.import_module("ctl.common.saltcompat").__file__)).parent
 NAMES = sorted(
@@ -133,3 +138,36 @@ def test_utils_of_users_are_found_by_name(tmp_path: Path, monkeypatch: pytest.Mo
     assert Utilities()["user_helper.double"](21) == 42
     assert "user_helper.nothing" not in Utilities()
     assert "nosuch.helper" not in Utilities()
+
+
+@pytest.fixture
+def utils(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "_utils"
+    (folder / "user_box").mkdir(parents=True)
+    (folder / "user_box" / "__init__.py").write_text("from .inner import text\n")
+    (folder / "user_box" / "inner.py").write_text(
+        "import salt.utils.stringutils\n\ndef text():\n    return salt.utils.stringutils.to_unicode(b'x')\n"
+    )
+    (folder / "user_asks.py").write_text(
+        "from salt.utils.odict import OrderedDict\n\ndef who():\n    return __grains__['id'], __salt__['a.b']()\n"
+    )
+    (folder / "json.py").write_text("hides = True\n")
+    use_utils([str(folder)])
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("user_")]:
+        del sys.modules[name]
+
+
+def test_utils_may_import_salt_and_are_asked_on_behalf_of_the_job_that_runs(utils: Path) -> None:
+    for id_ in ("web1", "web2"):
+        job = Context(id_, {}, {"id": id_}, {}, Roots({}), None, functions={"a.b": lambda id_=id_: id_ * 2})  # type: ignore[arg-type]
+        with use(job):
+            assert Utilities()["user_asks.who"]() == (id_, id_ * 2)
+            assert Utilities()["user_box.text"]() == "x"
+
+
+def test_utils_hide_no_other_module(utils: Path) -> None:
+    sys.modules.pop("json")
+    assert not hasattr(importlib.import_module("json"), "hides")
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("user_nothing")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ctl.common import sockets
+import zmq
+
+from ctl.common import connections, sockets
 
 
 async def _until(condition: Callable[[], object]) -> None:
@@ -97,6 +99,54 @@ def test_a_frame_over_the_limit_does_not_arrive() -> None:
         dealer.send(b"x" * 2000)
         await _until(lambda: lost)
         assert got == []
+        dealer.close()
+        router.close()
+
+    asyncio.run(run())
+
+
+def test_a_bound_socket_sends_no_heartbeats_of_its_own() -> None:
+    """With them, a peer that fills its queue and resets its connection could end the whole process in libzmq 4.3.5."""
+
+    async def run() -> None:
+        router = sockets.Router("127.0.0.1", 0, lambda peer, frame, address: None)
+        publisher = sockets.Publisher("127.0.0.1", 0, lambda topic: None, lambda topic: None)
+        dealer = sockets.Dealer("127.0.0.1", router.port, lambda frame: None)
+        assert router._socket.getsockopt(zmq.HEARTBEAT_IVL) == publisher._socket.getsockopt(zmq.HEARTBEAT_IVL) == 0
+        assert dealer._socket.getsockopt(zmq.HEARTBEAT_IVL) == 10_000
+        for sock in (dealer, publisher, router):
+            sock.close()
+
+    asyncio.run(run())
+
+
+def test_connections_are_told_as_they_come_and_go_and_by_their_messages() -> None:
+    class Watcher:
+        def __init__(self) -> None:
+            self.events: list[tuple[str, int]] = []
+
+        def accepted(self, descriptor: int) -> None:
+            self.events.append(("accepted", descriptor))
+
+        def closed(self, descriptor: int) -> None:
+            self.events.append(("closed", descriptor))
+
+    async def run() -> None:
+        watcher, seen = Watcher(), []
+        router = sockets.Router(
+            "127.0.0.1", 0, lambda peer, frame, address: seen.append(router.descriptor), watcher=watcher
+        )
+        dealer = sockets.Dealer("127.0.0.1", router.port, lambda frame: None)
+        dealer.send(b"hello")
+        await _until(lambda: seen)
+        assert watcher.events == [("accepted", seen[0])]
+        address, port = connections.peer_name(seen[0])
+        assert address == "127.0.0.1"
+        assert connections.received_bytes(seen[0]) > 64
+        assert not connections.shut(seen[0], (address, port + 1))  # somebody else's by now
+        assert watcher.events == [("accepted", seen[0])]
+        assert connections.shut(seen[0], (address, port))
+        await _until(lambda: ("closed", seen[0]) in watcher.events)
         dealer.close()
         router.close()
 

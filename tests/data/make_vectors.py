@@ -14,11 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ctl.common import crypto, handshake, publication, session, wire
+from ctl.common import crypto, handshake, publication, puzzle, session, succession, wire
 
 TARGET = Path(__file__).with_name("protocol-vectors.json")
 NOW_MS = 1_790_000_000_123
 SEEDS = {"master": hashlib.sha256(b"vector master").digest(), "minion": hashlib.sha256(b"vector minion").digest()}
+OLD_SEEDS = [hashlib.sha256(b"vector master, %d" % number).digest() for number in (1, 2)]
+NEW_SEED = hashlib.sha256(b"vector minion, new").digest()
+TOKEN = hashlib.sha256(b"vector token id").digest()[:16], hashlib.sha256(b"vector token").digest()
 
 
 def stream(label: str) -> Callable[[int], bytes]:
@@ -64,10 +67,17 @@ def make() -> dict[str, Any]:
                     "fingerprint": crypto.fingerprint(crypto.MINION, minion.public),
                 },
             },
-            "handshakes": [agent, _handshake(master, minion, "call, first contact, pending")[0]],
+            "handshakes": [
+                agent,
+                _handshake(master, minion, "call, first contact, pending")[0],
+                _handshake(master, minion, "agent, token, accepted", publisher)[0],
+                _handshake(master, minion, "agent, pinned two keys ago, accepted", publisher)[0],
+            ],
+            "key_change": _key_change(minion),
             "session": _session(keys),
             "publications": _publications(publisher),
             "hints": _hints(keys),
+            "puzzles": _puzzles(),
             "payloads": _payloads(),
         }
     )
@@ -78,19 +88,35 @@ def _handshake(
     master: crypto.IdentityKey, minion: crypto.IdentityKey, name: str, publisher: publication.Publisher | None = None
 ) -> tuple[dict[str, Any], session.SessionKeys]:
     kind = name.split(",")[0]
-    pin = crypto.fingerprint(crypto.MASTER, master.public) if "pinned" in name else None
+    old = [crypto.IdentityKey(seed) for seed in OLD_SEEDS] if "ago" in name else []
+    pin = crypto.fingerprint(crypto.MASTER, [*old, master][0].public) if "pinned" in name else None
+    chain = tuple(
+        succession.certify(one, other, number, NOW_MS - 1000 * number, NOW_MS + 1000)
+        for number, (one, other) in enumerate(itertools.pairwise([*old, master]), 1)
+    )
+    token_id, token = TOKEN if "token" in name else (b"", b"")
+    token_key = handshake.token_key(token_id, token) if token else None
     status = name.split(", ")[-1]
     versions: dict[str, str | int] = {"ctl": "1.0", "protocol": 1}
     params: dict[str, Any] = {"publish_port": 4605, "idle": 900} if publisher else {"retry_after": 1.5}
     group = publisher.group(7, 41) if publisher else None
     times = iter((NOW_MS, NOW_MS + 5))
-    initiator = handshake.Initiator(minion, "web-1.example", kind, pin, versions, 40, stream(f"{name} initiator"))
-    responder = handshake.Responder(master, stream(f"{name} responder"), now_ms=lambda: next(times))
+    initiator = handshake.Initiator(
+        minion,
+        "web-1.example",
+        kind,
+        pin,
+        versions,
+        40,
+        stream(f"{name} initiator"),
+        token=(token_id, token_key) if token_key else None,
+    )
+    responder = handshake.Responder(master, stream(f"{name} responder"), now_ms=lambda: next(times), chain=chain)
     hello = initiator.hello()
     challenge = responder.hello(hello)
     auth = initiator.challenge(challenge)
     responder.auth(auth)
-    result, keys = responder.result(status, params, group)
+    result, keys = responder.result(status, params, group, token_key)
     initiator.result(result)
     record = {
         "name": name,
@@ -105,6 +131,8 @@ def _handshake(
         "challenge_t_ms": NOW_MS,
         "frames": [hello, challenge, auth, result],
         "session_keys": [keys.k_up, keys.k_dn, keys.k_sub, keys.sid] if keys else None,
+        "chain": list(chain),
+        "token": [token_id, token] if token else None,
     }
     return record, keys or session.SessionKeys(bytes(32), bytes(32), bytes(32), bytes(16))
 
@@ -158,6 +186,12 @@ def _publications(publisher: publication.Publisher) -> dict[str, Any]:
     return {"group": group, "signing_seed": seed, "packets": packets, "forged_packet": forged}
 
 
+def _key_change(minion: crypto.IdentityKey) -> dict[str, Any]:
+    new = crypto.IdentityKey(NEW_SEED)
+    signatures = [succession.sign_change(key, "web-1.example", minion.public, new.public) for key in (minion, new)]
+    return {"id": "web-1.example", "new_seed": NEW_SEED, "signatures": signatures}
+
+
 def _fp() -> str:
     return crypto.fingerprint(crypto.MASTER, crypto.IdentityKey(SEEDS["master"]).public)
 
@@ -170,6 +204,14 @@ def _hints(keys: session.SessionKeys) -> list[dict[str, Any]]:
         ("nudge", handshake.Nudge(bytes(range(16, 32))), {"handshake_id": bytes(range(16, 32))}),
     ]
     return [{"name": name, "fields": fields, "frame": handshake.encode_hint(hint)} for name, hint, fields in known]
+
+
+def _puzzles() -> list[dict[str, Any]]:
+    seed, ephemeral = stream("puzzle")(16), stream("puzzle e_i")(32)
+    return [
+        {"seed": seed, "e_i": ephemeral, "bits": bits, "nonce": puzzle.solve(seed, ephemeral, bits)}
+        for bits in (0, 1, 8, 13)
+    ]
 
 
 def _payloads() -> list[dict[str, Any]]:

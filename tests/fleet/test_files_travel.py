@@ -77,6 +77,11 @@ def test_git_branches_are_environments_of_minions(
         await eventually(lambda: "dev" in fleet.master.desk.files.environments())
         assert await fleet.run("fileserver.envs") == ["base", "dev"]
         assert await fleet.run("fileserver.file_list") == ["motd", "shared"]
+        assert await fleet.run("fileserver.file_list", backend="roots") == ["shared"]
+        assert await fleet.run("fileserver.file_list", "dev", backend=["gitfs"]) == ["motd", "shared"]
+        assert await fleet.run("fileserver.envs", sources=True) == {"roots": ["base"], "git": ["base", "dev"]}
+        assert await fleet.run("fileserver.update", backend="roots") is True
+        assert "did you mean git" in await fleet.run("fileserver.envs", backend="gti")
 
         async def text(path: str) -> Any:
             return (await fleet.publish("m1", "cp.get_file_str", path)).returns["m1"]

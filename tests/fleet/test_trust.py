@@ -25,6 +25,7 @@ from ctl.minion import connection
 from ctl.minion.daemon import Minion
 
 RunFleet = Callable[..., None]
+PUBLISHED = {"direct_minions": 0}  # a job for one minion is published too, for all to see
 QUICK_PINS = {"pin_backoff_min": 0.05, "pin_backoff_max": 0.2, "reconnect_min": 0.05, "reconnect_max": 0.2}
 
 
@@ -135,11 +136,13 @@ def test_a_rejected_minion_that_keeps_its_connections_does_and_reads_nothing(
             await fleet.call("key.reject", match="hostile", include=["accepted"])
             packets, frames = len(bad.packets), len(bad.frames)
             await ping(fleet, "m1")
-            await eventually(lambda: len(bad.packets) > packets + 1)  # its subscription still stands
-            assert len(bad.readable()) == 1
+            assert (len(bad.packets), len(bad.readable())) == (packets, 1)  # its connections were cut
             for method in ("catch_up", "group_get", "register", "keepalive"):
-                bad.dealer.send(bad.session.request(method, {})[0])
-            await eventually(lambda: len(bad.frames) == frames + 4)
+                before = len(bad.frames)
+                async with asyncio.timeout(10):
+                    while len(bad.frames) == before:  # what went into the old connection is lost
+                        bad.dealer.send(bad.session.request(method, {})[0])
+                        await asyncio.sleep(0.1)
             assert all(attack.kind_of(frame) == wire.NOSESSION for frame in bad.frames[frames:])
             for _ in range(3):
                 assert await bad.shake() == "rejected"
@@ -149,7 +152,7 @@ def test_a_rejected_minion_that_keeps_its_connections_does_and_reads_nothing(
             await ping(fleet, "m1")
         assert lines.alarms() == []
 
-    run_fleet(scenario)
+    run_fleet(scenario, **PUBLISHED)
 
 
 def test_a_real_minion_bears_being_rejected_and_comes_back_when_it_is_accepted(
@@ -329,7 +332,7 @@ def test_what_the_master_sends_and_was_tampered_with_is_dropped(
             assert len(lines.about("was dropped", room="ctl.minion")) <= 4
         assert lines.alarms() == []
 
-    run_fleet(scenario, minions=0)
+    run_fleet(scenario, minions=0, **PUBLISHED)
 
 
 def test_a_replayed_request_does_nothing_wherever_it_comes_from(
@@ -409,10 +412,11 @@ def test_replayed_replies_and_publications_run_nothing_again(
             await eventually(lambda: len(lines.about("reply", logging.WARNING, "ctl.minion")) == 4)
             # of each of two minions: a reply again, one of the other's session, a publication again, no publication
             assert len(lines.about("came again", logging.WARNING, "ctl.minion")) == 4
-            assert len(lines.about("was dropped", logging.INFO, "ctl.minion")) == 8
+            # a heartbeat among them may be one from before the second minion came: that is a kind of its own
+            assert 8 <= len(lines.about("was dropped", logging.INFO, "ctl.minion")) <= 9
         assert lines.alarms() == []
 
-    run_fleet(scenario, minions=0)
+    run_fleet(scenario, minions=0, **PUBLISHED)
 
 
 def test_a_publication_replayed_to_a_minion_that_began_anew_does_not_run(
@@ -437,7 +441,7 @@ def test_a_publication_replayed_to_a_minion_that_began_anew_does_not_run(
             assert len(lines.about("was dropped", logging.INFO, "ctl.minion")) == 1
         assert lines.alarms() == []
 
-    run_fleet(scenario, minions=0)
+    run_fleet(scenario, minions=0, **PUBLISHED)
 
 
 def test_what_was_recorded_before_the_master_began_anew_is_worth_nothing(
@@ -467,7 +471,7 @@ def test_what_was_recorded_before_the_master_began_anew_is_worth_nothing(
             assert fleet.master.desk.keys.accepted_ids() == ("m1",)
         assert lines.alarms() == []
 
-    run_fleet(scenario, minions=0)
+    run_fleet(scenario, minions=0, **PUBLISHED)
 
 
 def test_a_publication_that_an_accepted_minion_forged_is_an_alarm_and_runs_nothing(
@@ -494,7 +498,7 @@ def test_a_publication_that_an_accepted_minion_forged_is_an_alarm_and_runs_nothi
                 assert len(lines.about("an accepted minion attacks", logging.CRITICAL)) == 1
                 assert not mark.exists()
 
-    run_fleet(scenario, minions=0)
+    run_fleet(scenario, minions=0, **PUBLISHED)
 
 
 def test_a_subscriber_to_everything_gets_nothing(
@@ -514,7 +518,7 @@ def test_a_subscriber_to_everything_gets_nothing(
         await ping(fleet, "m1")
         assert lines.alarms() == []
 
-    run_fleet(scenario)
+    run_fleet(scenario, **PUBLISHED)
 
 
 def test_frames_of_wrong_sizes_and_types_change_nothing(

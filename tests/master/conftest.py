@@ -17,7 +17,7 @@ from ctl.common import handshake, ipc, publication, wire
 from ctl.common.config import MasterConfig
 from ctl.common.crypto import IdentityKey
 from ctl.common.errors import WireError
-from ctl.common.session import HEAD, MinionSession, Push, Reply
+from ctl.common.session import HEAD, JOB, MinionSession, Push, Reply
 from ctl.common.sockets import Dealer, Heartbeat, Subscriber
 from ctl.common.wire import pack_payload, unpack_payload
 from ctl.master.daemon import Master
@@ -132,7 +132,7 @@ class Peer:
     def _on_packet(self, topic: bytes, packet: bytes) -> None:
         self.packets.append(packet)
         if topic != publication.TOPIC:
-            self.pushes.append(self.session.push(packet))
+            self._take(self.session.push(packet))
             return
         with contextlib.suppress(WireError):
             found = self.receiver.open(packet, self.master.desk.now_ms())
@@ -141,6 +141,13 @@ class Peer:
                 slot = self.group[5]
                 if len(body["slots"]) * 8 > slot and body["slots"][slot // 8] >> slot % 8 & 1:
                     self.jobs.append(body)
+
+    def _take(self, push: Push) -> None:
+        self.pushes.append(push)
+        if push.kind == JOB:
+            body = wire.unpack(push.body[1])
+            if all(body["jid"] != job["jid"] for job in self.jobs):  # one that is not acknowledged comes again
+                self.jobs.append(body)
 
     async def ask(self, method: str, rid: bytes | None = None, **args: Any) -> Any:
         """Make a request; return the result, or raise `Refused` with the error's word."""
@@ -173,7 +180,7 @@ class Peer:
         return await self.ask("return", jid=jid, **{**fields, **changes})
 
     async def job(self, number: int = 0) -> dict[str, Any]:
-        """Wait for the publication of a job that expects this minion."""
+        """Wait for a job that expects this minion."""
         await eventually(lambda: len(self.jobs) > number)
         return self.jobs[number]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctl.master.admission import Admission, Bucket, Buckets, HalfOpen, Rates
+from ctl.master.admission import Admission, Bucket, Buckets, HalfOpen, Rates, Verdict
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
@@ -25,18 +25,34 @@ def test_sources_have_buckets_of_their_own_and_their_number_is_bounded() -> None
     assert len(buckets._buckets) == 10
 
 
-def test_trusted_networks_may_bring_more() -> None:
-    admission = Admission(Rates(source=1.0, burst=2.0, trusted=100.0, total=1000.0, trusted_networks=("10.0.0.0/8",)))
-    assert sum(admission.admits("192.0.2.1", 0.0) for _ in range(50)) == 2
+def admitted(admission: Admission, addresses: list[str], now: float = 0.0, *, solve: bool = False) -> list[Verdict]:
+    return [admission.decide(address, now, lambda bits: solve) for address in addresses]
 
 
-def test_all_sources_together_are_bounded() -> None:
+def test_a_source_has_its_rate_and_a_trusted_one_a_higher_one() -> None:
+    rates = Rates(source=1.0, burst=2.0, trusted=100.0, total=1000.0, trusted_networks=("10.0.0.0/8",))
+    admission = Admission(rates)
+    assert admitted(admission, ["192.0.2.1"] * 50).count(Verdict.ADMIT) == 2
+    assert admitted(admission, ["192.0.2.1"] * 50, 1.0).count(Verdict.ADMIT) == 1
+    assert admitted(admission, ["10.0.0.1"] * 500, 1.0).count(Verdict.FIRST) == 100
+
+
+def test_half_of_the_total_is_free_and_the_rest_is_for_who_solves_a_puzzle() -> None:
     admission = Admission(Rates(total=100.0))
-    admission._total.tokens, admission._total.at = 100.0, 0.0
-    assert not admission.busy
-    admitted = sum(admission.admits(f"192.0.2.{number}", 0.0) for number in range(250))
-    assert admitted == 100
-    assert admission.busy
+    many = [f"192.0.2.{number}" for number in range(250)]
+    found = admitted(admission, many)
+    assert found.count(Verdict.ADMIT) == 50
+    assert set(found[50:]) == {Verdict.PUZZLE}
+    found = admitted(admission, many, solve=True)
+    assert found.count(Verdict.FIRST) == 50
+    assert set(found[50:]) == {Verdict.LATER}
+    assert admission.bits(0.0) > admission.bits(1.0) >= 12
+
+
+def test_a_trusted_network_solves_no_puzzles() -> None:
+    admission = Admission(Rates(total=100.0, trusted=1000.0, trusted_networks=("192.0.2.0/24",)))
+    assert admitted(admission, ["192.0.2.1"] * 100) == [Verdict.FIRST] * 100
+    assert admission.decide("198.51.100.1", 1.0, lambda bits: False, crowded=True) is Verdict.PUZZLE
 
 
 def test_an_ipv6_network_is_one_source() -> None:

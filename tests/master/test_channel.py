@@ -51,7 +51,7 @@ def test_the_end_of_the_subscription_ends_presence_at_once(run_house: Any, event
     run_house(scenario)
 
 
-def test_without_a_session_no_method_exists(run_house: Any) -> None:
+def test_without_a_session_no_method_exists(run_house: Any, eventually: Any) -> None:
     """S01: nothing but a handshake gets anywhere; no frame is answered with data."""
 
     async def scenario(house: Any) -> None:
@@ -63,6 +63,9 @@ def test_without_a_session_no_method_exists(run_house: Any) -> None:
             peer.send(wire.header(wire.REQUEST) + wire.pack([name, bytes(16), {}]))
         for kind in range(256):
             peer.send(wire.header(kind) + bytes(200))
+        await eventually(lambda: house.master._channel.dropped)
+        peer.close()  # its connection was cut by now
+        peer.open()
         await peer.shake()
         assert all(isinstance(hint, NoSession) for hint in peer.hints)
         assert len(house.master.desk.sessions) == 1

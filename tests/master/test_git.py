@@ -169,3 +169,67 @@ def test_options_of_remotes(tree: Any, tmp_path: Path) -> None:
         read_remotes(config(tmp_path, gitfs_remotes=[{tree.url: [{"rot": "x"}]}]))
     with pytest.raises(ConfigError, match="did you mean roots"):
         combined(config(tmp_path, fileserver_backend=["rots"]), GitEnvironments(config(tmp_path)))
+
+
+def test_an_environment_may_be_mapped_to_a_branch_a_tag_a_commit_or_a_directory(tree: Any, tmp_path: Path) -> None:
+    first = tree.git("rev-parse", "HEAD").strip()
+    tree.git("tag", "v1")
+    tree.branch("develop")
+    tree.commit({"web/init.sls": "develop\n", "other/init.sls": "other\n"})
+    mapping = [
+        {"dev": [{"ref": "develop"}]},
+        {"old": [{"ref": first}]},
+        {"tagged": [{"ref": "v1"}, {"root": "web"}, {"mountpoint": "salt://at"}]},
+        {"develop": [{"root": "other"}]},
+        {"absent": [{"ref": "nowhere"}]},
+        {"base": [{"root": "web"}]},
+    ]
+    found, problems = GitEnvironments(config(tmp_path, gitfs_remotes=[{tree.url: [{"saltenv": mapping}]}])).update()
+    assert problems == []
+    assert sorted(found) == ["base", "dev", "develop", "old", "tagged", "v1"]
+    texts = {
+        "dev": "web/init.sls",
+        "old": "web/init.sls",
+        "tagged": "at/init.sls",
+        "develop": "init.sls",
+        "base": "init.sls",
+    }
+    read = {env: Path(found[env][0], name).read_text().strip() for env, name in texts.items()}
+    assert read == {"dev": "develop", "old": "one", "tagged": "one", "develop": "other", "base": "one"}
+
+
+def test_the_mapping_of_all_remotes_goes_under_that_of_one(tree: Any, tmp_path: Path) -> None:
+    tree.branch("develop")
+    tree.commit({"web/init.sls": "develop\n"})
+    options = {"gitfs_saltenv": [{"dev": [{"ref": "develop"}]}, {"qa": [{"ref": "develop"}]}]}
+    given = {tree.url: [{"saltenv": [{"dev": [{"ref": "master"}]}]}, {"disable_saltenv_mapping": True}]}
+    found, _problems = GitEnvironments(config(tmp_path, gitfs_remotes=[given], **options)).update()
+    assert sorted(found) == ["base", "dev", "qa"]
+    assert [Path(found[env][0], "web/init.sls").read_text() for env in ("dev", "qa")] == ["one\n", "develop\n"]
+    with pytest.raises(ConfigError, match="the environment 'dev' has no option 'rev'"):
+        read_remotes(config(tmp_path, gitfs_remotes=[{tree.url: [{"saltenv": [{"dev": [{"rev": "x"}]}]}]}]))
+
+
+def test_two_entries_of_one_url_keep_each_others_trees(tree: Any, tmp_path: Path) -> None:
+    remotes = [{tree.url: [{"mountpoint": "a"}]}, {tree.url: [{"mountpoint": "b"}]}]
+    git = GitEnvironments(config(tmp_path, gitfs_remotes=remotes))
+    found, _problems = git.update()
+    for path in found["base"]:
+        os.utime(path, (0, 0))
+    found, _problems = git.update()
+    assert [Path(path, name, "top.sls").exists() for path, name in zip(found["base"], "ab", strict=True)] == [
+        True,
+        True,
+    ]
+
+
+def test_a_submodule_is_left_out_and_named(tree: Any, git_tree: Any, tmp_path: Path, caplog: Any) -> None:
+    inner = git_tree(tmp_path / "inner")
+    inner.commit({"x": "1"})
+    tree.git("-c", "protocol.file.allow=always", "submodule", "add", "--quiet", inner.url, "parts/inner")
+    commit = tree.commit()
+    repository = Repository(tree.url, tmp_path / "cache", ALLOWED)
+    repository.fetch()
+    assert os.listdir(repository.tree(commit) / "parts" / "inner") == []
+    assert "submodules of file://" in caplog.text
+    assert "parts/inner" in caplog.text

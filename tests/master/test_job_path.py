@@ -29,9 +29,22 @@ def test_a_job_is_published_returned_and_told(run_house: Any) -> None:
         assert wire.unpack_payload(items[3][1]["payload"]) == {80: "x"}
         assert items[4][1]["returned"] == ["web1"]
         assert wire.unpack_payload(body["payload"]) == {"fun": "test.ping", "arg": [], "kwarg": {}}
-        assert body["epoch"] == peer.group[0]
+        assert body["slots"] == b""  # it came to this minion alone
 
     run_house(scenario)
+
+
+def test_a_job_for_more_than_a_few_is_published_to_all(run_house: Any) -> None:
+    async def scenario(house: Any) -> None:
+        peers = await house.join("web1", "web2", "web3")
+        jid = await house.start("web[12]")
+        bodies = [await peer.job() for peer in peers[:2]]
+        assert {body["jid"] for body in bodies} == {jid}
+        assert bodies[0]["epoch"] == peers[0].group[0]
+        assert house.master.desk.publications.published == 1
+        assert not peers[2].jobs
+
+    run_house(scenario, direct_minions=1)
 
 
 def test_a_jid_in_a_clients_hand_is_on_disk(run_house: Any) -> None:
@@ -97,14 +110,16 @@ def test_a_running_job_is_waited_for(run_house: Any) -> None:
     run_house(scenario)
 
 
-def test_a_return_is_stored_once_and_the_first_one_stays(run_house: Any) -> None:
+def test_a_return_is_stored_once_and_the_first_one_stays(run_house: Any, refused: Any) -> None:
     async def scenario(house: Any) -> None:
         (peer,) = await house.join("web1")
         jid = await house.start()
         await peer.job()
-        answers = await asyncio.gather(*(peer.give(jid, number) for number in range(20)))
+        answers = await asyncio.gather(*(peer.give(jid, 0) for _ in range(20)))
         assert answers == [{"stored": True}] * 20
-        assert await peer.give(jid, "later") == {"stored": True}
+        with pytest.raises(refused) as caught:
+            await peer.give(jid, 1)
+        assert caught.value.code == "already_returned"
         returns = await house.stream("returns", jid=jid)
         assert [wire.unpack_payload(data["payload"]) for kind, data in returns if kind == "return"] == [0]
 

@@ -126,7 +126,7 @@ def test_the_body_for_minions_says_nothing_of_other_minions() -> None:
     body = record("a", "b", request_id="r").body(slots=b"\x03", epoch=b"e" * 8, expires_ms=5)
     assert set(body) == {
         "v", "jid", "log_off", "tgt", "tgt_type", "delimiter", "slots", "epoch", "expires_ms", "timeout", "user",
-        "metadata", "progress", "payload",
+        "metadata", "progress", "payload", "secret",
     }  # fmt: skip
     assert (body["expires_ms"], body["slots"]) == (5, b"\x03")
 

@@ -44,9 +44,9 @@ def _message(config: MinionConfig, fun: str, *args: Any) -> dict[str, Any]:
 
 
 def _start(helper: Helper, message: dict[str, Any] | None) -> Process:
-    process = Process(helper, lambda *_: None, lambda *_: None, 1_000_000)
+    process = Process(helper, 1_000_000)
     if message is not None:
-        process.begin(message)
+        process.begin(message, lambda *_: None, lambda *_: None)
     return process
 
 
@@ -59,7 +59,7 @@ def test_children_have_a_session_of_their_own_and_no_daemons_descriptors(make_co
         helper.attach()
         process = _start(helper, None)
         await until(lambda: process.pid)
-        assert os.getsid(process.pid) == process.pid
+        await until(lambda: os.getsid(process.pid) == process.pid, what="a session of its own")
         assert psutil.Process(process.pid).ppid() == helper.pid
         links = {os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{process.pid}/fd")}
         assert len([link for link in links if link.startswith("socket:")]) == 1

@@ -76,6 +76,34 @@ def test_without_trust_on_first_use_nobody_is_trusted(tmp_path: Path) -> None:
         Trust(tmp_path, tofu=False).checker("a:1")(KEYS[0], ())
 
 
+def test_a_token_that_is_not_there_makes_nobody_trusted(tmp_path: Path) -> None:
+    with pytest.raises(PinError, match="no enrolment token in"):
+        Trust(tmp_path, token_file=tmp_path / "token").checker("a:1")(KEYS[0], ())
+    assert not (tmp_path / "trust.json").exists()
+
+
+def test_a_new_key_takes_the_place_of_the_pinned_one_and_a_reset_is_noticed(tmp_path: Path) -> None:
+    trust, other = Trust(tmp_path), Trust(tmp_path)
+    trust.checker("a:1")(KEYS[0], ())
+    assert other.pin("a:1") == PRINTS[0]
+    trust.checker("a:1")(KEYS[1], (b"a certificate that the handshake has verified",))
+    assert (trust.pin("a:1"), trust.successor(PRINTS[0])) == (PRINTS[1], PRINTS[1])
+    assert other.pin("a:1") == PRINTS[1]
+    other.reset(["a:1", "b:2"], PRINTS[0])
+    assert (trust.pin("a:1"), trust.pin("b:2")) == (PRINTS[0], PRINTS[0])
+    assert trust.successor(PRINTS[0]) == PRINTS[0], "nothing follows a key that is trusted again"
+    other.reset([])
+    assert trust.pin("a:1") is None
+
+
+def test_a_configured_fingerprint_that_the_master_left_behind_is_not_replaced(tmp_path: Path) -> None:
+    trust = Trust(tmp_path, fingerprint=PRINTS[0])
+    trust.checker("a:1")(KEYS[1], (b"a certificate",))
+    assert trust.pin("a:1") == PRINTS[0]
+    assert trust.masters() == {}
+    assert trust.successor(PRINTS[0]) == PRINTS[1]
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"masters": {"a:1": "short"}}', '{"masters": 3}'])
 def test_a_damaged_trust_file_stops_the_start(tmp_path: Path, text: str) -> None:
     (tmp_path / "trust.json").write_text(text)

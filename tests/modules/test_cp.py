@@ -66,6 +66,8 @@ def test_caching_keeps_names_and_follows_changes(call: Call, tree: Path) -> None
     where = Path(call("cp.cache_file", "salt://web/index.html"))
     assert where.name == "index.html"
     assert call("cp.is_cached", "salt://web/index.html") == str(where)
+    assert call("cp.cache_dest", "salt://web/index.html") == str(where)
+    assert not Path(call("cp.cache_dest", "salt://web/none")).exists()
     (tree / "web" / "index.html").write_text("new")
     assert Path(call("cp.cache_file", "salt://web/index.html")).read_text() == "new"
     assert call("cp.cache_file", "salt://no") is False
@@ -136,7 +138,7 @@ def test_downloads(call: Call, web: str, tmp_path: Path) -> None:
     assert out.read_text() == "motd\n"
     cached = call("cp.get_url", f"{web}/motd")
     assert Path(cached).read_text() == "motd\n"
-    assert call("cp.is_cached", f"{web}/motd") == cached
+    assert call("cp.is_cached", f"{web}/motd") == call("cp.cache_dest", f"{web}/motd") == cached
     assert call("cp.get_url", f"{web}/motd", None) == "motd\n"
     with pytest.raises(CommandExecutionError, match="cannot be downloaded"):
         call("cp.cache_file", f"{web}/no")

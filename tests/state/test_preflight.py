@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ctl.common.loader import load_plugins
 from ctl.common.state.plan import Plan, same
 
 
@@ -170,3 +171,61 @@ def test_unknown_functions_are_named_beside_what_stops_the_run(minion: Any) -> N
     assert "in state '/etc/a' of SLS 'main'" in found[1]
     minion.write(main="/etc/a:\n  file.manged: []\n/etc/b:\n  file.managed: []\n")
     assert [state["result"] for state in minion.call("state.sls", "main").values()] == [False, True]
+
+
+SWALLOWED = """\
+a:
+  test.nop:
+    - colours: [red]
+    - sizes: [{small: 1}]
+b:
+  test.nop:
+    - requires:
+      - test: a
+    - unles: 'true'
+c:
+  module.run:
+    - test.ping: []
+    - onchange:
+      - a
+d:
+  module.run:
+    - name: test.arg
+    - watchin: [{test: b}]
+e:
+  cmd.run:
+    - name: 'true'
+    - requires: [{test: a}]
+    - onlyif:
+      - fun: file.file_exists
+        pth: /etc
+      - fun: no.such
+"""
+
+
+def test_misspelt_requisites_are_found_where_any_argument_is_taken(minion: Any) -> None:
+    load_plugins(minion.context)
+    minion.write(main=SWALLOWED)
+    found = [problem.split("\n")[0] for problem in minion.call("state.check", "main")]
+    assert found == [
+        "main.sls:7: test.nop: unknown argument 'requires' (did you mean 'require'?), in state 'b' of SLS 'main'",
+        "main.sls:9: test.nop: unknown argument 'unles' (did you mean 'unless'?), in state 'b' of SLS 'main'",
+        "main.sls:13: module.run: unknown argument 'onchange' (did you mean 'onchanges'?), in state 'c' of SLS 'main'",
+        "main.sls:18: module.run: unknown argument 'watchin' (did you mean 'watch_in'?), in state 'd' of SLS 'main'",
+        "main.sls:22: cmd.run: unknown argument 'requires' (did you mean 'require'?), in state 'e' of SLS 'main'",
+        "main.sls:23: cmd.run: 'onlyif': file.file_exists: unknown argument 'pth' (did you mean 'path'?), "
+        "in state 'e' of SLS 'main'",
+        "main.sls:23: cmd.run: 'onlyif': file.file_exists: missing 'path', in state 'e' of SLS 'main'",
+    ]
+
+
+def test_a_users_state_may_take_what_only_looks_like_a_misspelt_condition(minion: Any) -> None:
+    minion.write(main="a: {file.loose: [{needed: 1}, {orders: 3}, {requires: [x]}]}")
+    assert minion.call("state.check", "main") == []
+    minion.write(main="a: {file.loose: [{needed: 1}]}\nb: {file.loose: [{needed: 1}, {requires: [{file: a}]}]}")
+    assert "did you mean 'require'" in minion.call("state.check", "main")[0]
+
+
+def test_a_condition_without_a_function_is_a_warning(minion: Any) -> None:
+    found = minion.apply("a: {file.managed: [{onlyif: [{func: x}]}]}")["a"]
+    assert found["warnings"] == ["onlyif has no effect: it names no function (fun): {'func': 'x'}"]

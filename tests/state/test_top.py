@@ -135,3 +135,19 @@ def test_mistakes_are_reported(tops: Tops, text: str, problem: str) -> None:
     tops.write("base", text)
     with pytest.raises(CompileError, match=problem):
         tops.match()
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "matches"),
+    [
+        ("tier:gold", "pillar_exact", True),
+        ("tier:g*", "pillar_exact", False),
+        ("tier:g*", "pillar", True),
+        ("I@tier:gold and web*", "compound_pillar_exact", True),
+        ("I@tier:g* and web*", "compound_pillar_exact", False),
+        ("I@tier:g* and web*", "compound", True),
+    ],
+)
+def test_an_exact_match_of_pillar_knows_no_wildcards(tops: Tops, target: str, kind: str, matches: bool) -> None:
+    tops.write("base", f"base:\n  '{target}': [{{match: {kind}}}, a]\n")
+    assert tops.match() == ({"base": ["a"]} if matches else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from ctl.common.files import Roots
 from ctl.common.loader import load_plugins
 from ctl.common.state.applying import finish
 from ctl.common.state.plan import Plan
+from ctl.common.state.run import StateRun
 
 GRAINS = {"id": "web1", "os": "Debian", "os_family": "Debian", "kernel": "Linux", "roles": ["web"], "shell": "/bin/sh"}
 
@@ -101,6 +103,22 @@ class Machine:
         above = {name.replace("_", ".", 1): function for name, function in functions.items()}
         self.context.functions = Overlay(self.context.functions, above)
 
+    def states(self, low: Mapping[str, Any], *, test: bool = False) -> dict[str, Any]:
+        """Run a low chunk in a job of its own, with all that a run does around a state function."""
+        self.context.scratch.clear()
+        self.context.test = test
+        try:
+            run = StateRun(self.context)
+            compiled = run.compile_lows([dict(low)])
+            assert not compiled.problems, compiled.problems
+            return next(iter(run.execute(compiled.program).values()))
+        finally:
+            self.context.test = False
+
+    def snapshot(self) -> dict[str, tuple[Any, ...]]:
+        """Describe everything below `root`."""
+        return snapshot(self.root)
+
     def settle(self, function: str, **given: Any) -> Outcome:
         """Plan a state, apply it, and make sure that planning it again finds nothing to do."""
         outcome = self.run(function, **given)
@@ -139,8 +157,9 @@ def snapshot(root: Path) -> dict[str, tuple[Any, ...]]:
     return found
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+@contextlib.contextmanager
+def opened(tmp_path: Path) -> Iterator[Machine]:
+    """Have a machine whose files, tree and cache are below a directory."""
     root, tree, cache = (tmp_path / name for name in ("root", "tree", "cache"))
     for path in (root, tree, cache):
         path.mkdir()
@@ -155,6 +174,12 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     load_plugins(context)
     with use(context):
         yield Machine(context, root, tree)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with opened(tmp_path) as machine:
+        yield machine
 
 
 class Overlay(Mapping[str, Callable[..., Any]]):

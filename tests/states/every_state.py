@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 Given = dict[str, Any]
 
 TREE = {"t/plain": "one\ntwo\n", "t/page": "{{ colour }}\n", "t/d/inner": "inner\n", "t/patch": ""}
+TREE["t/make"] = '#!/bin/sh\ntouch "$1"\n'
+TREE["t/made"] = "#!/bin/sh\ntouch {{ path }}\n"
 TREE["t/patch"] = "--- a\n+++ a\n@@ -1,2 +1,2 @@\n one\n-two\n+zwei\n"
 BEFORE = {
     "a": "one\ntwo\n",
@@ -31,6 +33,7 @@ DRY: dict[str, list[Given]] = {
     "cmd.script": [{"name": "salt://t/plain"}, {"name": "run it", "source": "salt://t/page", "template": "jinja"}],
     "cmd.wait": [{"name": "touch @/new"}],
     "cmd.wait_script": [{"name": "salt://t/plain"}],
+    "cmd.watch": [{"name": "touch @/new"}],
     "environ.setenv": [{"name": "CTL_TEST_DRY", "value": "1"}],
     "file.absent": [{"name": "@/a"}, {"name": "@/d"}, {"name": "@/missing"}],
     "file.accumulated": [{"name": "lines", "filename": "@/a", "text": ["x", "y"]}],
@@ -83,10 +86,13 @@ DRY: dict[str, list[Given]] = {
     "module.mod_watch": [{"name": "file.touch", "sfun": "wait", "m_name": "@/new"}],
     "module.run": [{"name": "file.touch", "m_name": "@/new"}, {"name": "x", "file.touch": [{"name": "@/new"}]}],
     "module.wait": [{"name": "file.touch", "m_name": "@/new"}],
+    "module.watch": [{"name": "file.touch", "m_name": "@/new"}],
+    "pkg.held": [{"name": "dpkg"}, {"name": _NOBODY}],
     "pkg.installed": [{"name": _NOBODY}, {"name": "dpkg"}],
     "pkg.latest": [{"name": _NOBODY}],
     "pkg.purged": [{"name": _NOBODY}, {"name": "dpkg"}],
     "pkg.removed": [{"name": _NOBODY}, {"name": "dpkg"}],
+    "pkg.unheld": [{"name": "dpkg"}, {"name": "x", "all": True}],
     "pkg.uptodate": [{"name": "all"}],
     "service.dead": [{"name": _NOBODY}],
     "service.disabled": [{"name": _NOBODY}],
@@ -111,16 +117,14 @@ DRY: dict[str, list[Given]] = {
 # Functions that steer a run, and return no plan.
 STEERING = {"mod_aggregate", "mod_init"}
 
-_COMMAND = "only running a command tells what it changes"
-_MACHINE = "it changes this machine, for which its own tests have a stand-in"
+_TRIGGERED = "a trigger calls it, once, and it acts each time"
 _ALWAYS = "it changes something at every run, as is its purpose"
-# Why a state cannot take part in the property test.
+_UNITS = "only systemd masks services, and none runs where these tests do"
+# Why a state cannot take part in a property test.
 EXCUSED: dict[str, str] = {
-    **dict.fromkeys(("cmd.call", "cmd.mod_watch", "cmd.run", "cmd.script", "cmd.wait", "cmd.wait_script"), _COMMAND),
-    **dict.fromkeys(("module.mod_watch", "module.run", "module.wait"), _COMMAND),
-    **{name: _MACHINE for name in DRY if name.partition(".")[0] in ("pkg", "service", "user", "group", "timezone")},
-    **dict.fromkeys(("test.configurable_test_state", "test.fail_with_changes", "test.succeed_with_changes"), _ALWAYS),
-    **dict.fromkeys(("test.mod_watch",), _ALWAYS),
+    **dict.fromkeys(("cmd.mod_watch", "module.mod_watch", "service.mod_watch", "test.mod_watch"), _TRIGGERED),
+    **dict.fromkeys(("test.fail_with_changes", "test.succeed_with_changes"), _ALWAYS),
+    **dict.fromkeys(("service.masked", "service.unmasked"), _UNITS),
 }
 
 _words = st.text("abk=#. \tä", max_size=8)
@@ -155,8 +159,12 @@ def _one_of_files(optional: dict[str, st.SearchStrategy[Any]] | None = None, **r
 
 
 _named = _given(name=st.just("x"))
+_touch = _given(name=st.just("touch @/new"))
 _attributes = {"user": _owner, "mode": _mode, "makedirs": _flag}
 STRATEGIES: dict[str, st.SearchStrategy[Given]] = {
+    "cmd.wait": _touch,
+    "cmd.wait_script": _given(name=st.just("salt://t/plain")),
+    "cmd.watch": _touch,
     "environ.setenv": _given(name=st.just("CTL_TEST_PROPERTY"), value=_line.filter(str.strip)),
     "file.absent": _given(name=st.one_of(_file, _directory)),
     "file.accumulated": _one_of_files(filename=_file, text=st.lists(_line, max_size=3)),
@@ -300,9 +308,114 @@ STRATEGIES: dict[str, st.SearchStrategy[Given]] = {
     # No atime: comparing the sandbox reads the file.
     "file.touch": _one_of_files({"makedirs": _flag}, mtime=st.integers(1, 2000)),
     "file.uncomment": _one_of_files(regex=st.sampled_from(["other", "key", "one"])),
+    "module.watch": _given(name=st.just("file.touch"), m_name=st.just("@/new")),
+    "module.wait": _given(name=st.just("file.touch"), m_name=st.just("@/new")),
     "test.check_pillar": _given(name=st.just("x"), present=st.just(["y"])),
     "test.fail_without_changes": _named,
     "test.nop": _named,
     "test.show_notification": _given(name=st.just("x"), text=_line),
     "test.succeed_without_changes": _named,
+}
+
+# States that only a condition keeps from acting again: run as low chunks, whose second run must change nothing.
+GUARDED: dict[str, list[Given]] = {
+    "cmd.call": [
+        {"name": "touch it", "func": "file.touch", "args": ["@/new"], "creates": "@/new"},
+        {"name": "x", "func": "file.append", "args": ["@/a", "three"], "unless": "grep -q three @/a"},
+    ],
+    "cmd.run": [
+        {"name": "touch @/new", "creates": "@/new"},
+        {"name": "echo three >> a", "cwd": "@/", "unless": "grep -q three a"},
+        {"name": "rm @/a", "onlyif": "test -e @/a"},
+        {"name": "rm @/a", "onlyif": [{"fun": "file.file_exists", "args": ["@/a"]}]},
+        {"name": "test -e @/new && echo changed=no || { touch @/new; echo changed=yes; }", "stateful": True},
+    ],
+    "cmd.script": [
+        {"name": "salt://t/make", "args": "@/new", "creates": ["@/new"]},
+        {"name": "x", "source": "salt://t/made", "template": "jinja", "context": {"path": "@/new"}, "creates": "@/new"},
+    ],
+    "module.run": [
+        {"name": "x", "file.touch": [{"name": "@/new"}], "creates": "@/new"},
+        {"name": "file.append", "args": ["@/a", "three"], "unless": "grep -q three @/a"},
+    ],
+    "test.configurable_test_state": [{"name": "x", "changes": False}],
+}
+
+_PROBE = st.just("ctl-probe")
+_person = st.sampled_from(["ctl-anne", "ctl-ben"])
+_members = st.lists(st.sampled_from(["nobody", "mail", "games"]), unique=True)
+_groups = st.lists(st.sampled_from(["games", "users", "mail"]), unique=True)
+_secret = st.sampled_from(["!", "*", "$6$salt$hash", "$y$j9T$salt$hash"])
+_days = st.integers(0, 30)
+_version = st.sampled_from(["1.0", "2.*", ">=1.0"])
+_packages = st.lists(
+    st.sampled_from(["ctl-probe", {"ctl-probe": "1.0"}, {"ctl-probe": ">=1.0,<2"}, "ctl-probe-b"]),
+    min_size=1,
+    unique_by=str,
+)
+_user = _given(
+    {
+        "uid": st.sampled_from([4101, 4102]),
+        "gid": st.sampled_from([100, "users", "games"]),
+        "usergroup": _flag,
+        "groups": _groups,
+        "optional_groups": st.just(["games", "ctl-no-such-group"]),
+        "remove_groups": _flag,
+        "home": st.sampled_from(["/home/ctl-one", "/home/ctl-two"]),
+        "createhome": _flag,
+        "persist_home": _flag,
+        "password": _secret,
+        "enforce_password": _flag,
+        "password_lock": _flag,
+        "shell": st.sampled_from(["/bin/sh", "/usr/sbin/nologin"]),
+        "system": _flag,
+        "fullname": st.sampled_from(["Anne Ölçer", "Ben"]),
+        "workphone": st.just("12-3"),
+        "mindays": _days,
+        "maxdays": _days,
+        "warndays": _days,
+        "inactdays": _days,
+        "date": st.integers(18000, 19000),
+        "expire": st.integers(20000, 30000),
+    },
+    name=_person,
+    allow_uid_change=st.just(True),
+    allow_gid_change=st.just(True),
+)
+_group = st.one_of(
+    _given({"gid": st.sampled_from([4201, 4202]), "system": _flag, "members": _members}, name=_person),
+    _given({"addusers": st.just(["nobody"]), "delusers": st.just(["games"])}, name=_person),
+)
+# States that change the machine itself: run on a Debian of their own (`debian_machine.py`), each after the other case.
+DEBIAN: dict[str, st.SearchStrategy[Given]] = {
+    "group.absent": _given(name=_person),
+    "group.present": _group,
+    "pkg.held": _given({"replace": _flag}, name=_PROBE),
+    "pkg.installed": st.one_of(
+        _given({"version": _version, "hold": _flag, "update_holds": _flag, "refresh": _flag}, name=_PROBE),
+        _given(name=st.just("x"), pkgs=_packages),
+        _given(name=st.just("ctl-probe-transport")),
+    ),
+    "pkg.latest": _given(name=st.just("x"), pkgs=st.sampled_from([["ctl-probe"], ["ctl-probe", "ctl-probe-b"]])),
+    "pkg.purged": _given(name=_PROBE),
+    "pkg.removed": _given(name=_PROBE),
+    "pkg.unheld": _given({"all": _flag}, name=_PROBE),
+    "pkg.uptodate": _given(name=st.just("x"), pkgs=st.just(["ctl-probe", "ctl-probe-b"])),
+    "service.dead": _given({"enable": _flag}, name=_PROBE),
+    "service.disabled": _given(name=_PROBE),
+    "service.enabled": _given(name=_PROBE),
+    "service.running": _given({"enable": _flag, "sig": st.just("sleep 600")}, name=_PROBE),
+    "timezone.system": _given(
+        {"utc": st.sampled_from([True, False, None])}, name=st.sampled_from(["Asia/Tokyo", "Europe/Vienna", "Etc/UTC"])
+    ),
+    "user.absent": _given({"purge": _flag, "force": _flag}, name=_person),
+    "user.present": _user,
+}
+# What may have been done before, by kind of state.
+DEBIAN_BEFORE: dict[str, tuple[str, st.SearchStrategy[Given]]] = {
+    "group": ("group.present", _group),
+    "pkg": ("pkg.installed", _given({"version": st.just("1.0"), "hold": _flag}, name=_PROBE)),
+    "service": ("service.running", _given({"enable": _flag}, name=_PROBE)),
+    "timezone": ("timezone.system", _given(name=st.just("America/Lima"), utc=st.just(False))),
+    "user": ("user.present", _user),
 }

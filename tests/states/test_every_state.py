@@ -64,7 +64,7 @@ def _set_up(machine: Any) -> None:
 def _placed(value: Any, root: Path) -> Any:
     """Put the sandbox's path in the place of each `@`."""
     if isinstance(value, str):
-        return value.replace("@", str(root), 1) if value == "@" or "@/" in value else value
+        return str(root) if value == "@" else value.replace("@/", f"{root}/")
     if isinstance(value, list):
         return [_placed(item, root) for item in value]
     if isinstance(value, Mapping):
@@ -85,8 +85,8 @@ def test_a_dry_run_touches_nothing(name: str, machine: Any) -> None:
 
 def test_the_tables_name_only_states_that_there_are() -> None:
     assert set(table.DRY) == set(STATES)
-    assert set(table.STRATEGIES) | set(table.EXCUSED) == set(STATES)
-    assert not set(table.STRATEGIES) & set(table.EXCUSED)
+    tables = [table.STRATEGIES, table.GUARDED, table.DEBIAN, table.EXCUSED]
+    assert sorted(name for one in tables for name in one) == sorted(STATES), "each state belongs in one table"
 
 
 @pytest.mark.parametrize("name", sorted(table.STRATEGIES))
@@ -110,3 +110,18 @@ def test_what_was_applied_needs_no_second_run(
     assert (again.result, dict(again.changes), again.steps) == (True, {}, ()), again
     leftovers = list(machine.root.rglob(".ctl-*"))
     assert not leftovers
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in table.GUARDED.items() for case in cases])
+def test_what_a_condition_guards_runs_once(name: str, case: dict[str, Any], machine: Any) -> None:
+    _set_up(machine)
+    state, _, function = name.partition(".")
+    low = {**_placed(case, machine.root), "state": state, "fun": function, "__id__": "x"}
+    before = machine.snapshot()
+    assert machine.states(low, test=True)["result"] is not False
+    assert machine.snapshot() == before, "a dry run changed something"
+    first, second = machine.states(low), machine.states(low)
+    assert first["result"] is True, first["comment"]
+    assert second["result"] is True, second["comment"]
+    assert second["changes"] == {}
+    assert bool(first["changes"]) is (machine.snapshot() != before)

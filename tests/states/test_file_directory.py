@@ -27,7 +27,7 @@ def test_a_directory_is_made_with_its_mode(machine: Any) -> None:
     dry = machine.dry("file.directory", name=str(path), mode="0750")
     assert dict(dry.changes) == {str(path): {"directory": "new"}}
     outcome = machine.settle("file.directory", name=str(path), mode="0750")
-    assert outcome.changes == {str(path): "New Dir"}
+    assert outcome.changes == {str(path): {"directory": "new"}}
     assert mode_of(path) == "0750"
 
 
@@ -128,7 +128,7 @@ def test_a_tree_is_copied_and_kept_so(machine: Any) -> None:
         "file.recurse", name=str(top), source="salt://www", file_mode="0640", dir_mode="0750", include_empty=True
     )
     assert outcome.changes[str(top / "css" / "a.css")] == {"diff": "New file", "mode": "0640"}
-    assert outcome.changes[str(top)] == "New Dir"
+    assert outcome.changes[str(top)] == {"directory": "new"}
     assert names(top) == ["css", "css/a.css", "css/deep", "css/deep/b.css", "empty", "index.html"]
     assert (mode_of(top / "css" / "deep"), mode_of(top / "css" / "a.css")) == ("0750", "0640")
     machine.source("www/index.html", "new")

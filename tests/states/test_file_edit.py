@@ -147,3 +147,9 @@ def test_line_says_what_it_lacks(machine: Any, text: Path, edit: dict[str, Any])
     outcome = machine.run("file.line", name=str(text), **edit)
     assert outcome.result is False
     assert "mode" in outcome.comment
+
+
+def test_a_new_file_shows_what_was_appended_unless_that_is_hidden(machine: Any) -> None:
+    path = machine.root / "new"
+    assert machine.settle("file.append", name=str(path), text="one").changes["diff"].endswith("+one\n")
+    assert "two" not in str(machine.settle("file.append", name=str(path), text="two", show_changes=False).changes)

@@ -133,3 +133,15 @@ def test_rename_moves_once(machine: Any) -> None:
     assert machine.plan("file.rename", **given).result is False
     machine.settle("file.rename", force=True, **given)
     assert new.read_text() == "y"
+
+
+def test_a_link_that_is_replaced_may_leave_its_owner(machine: Any) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    link = machine.root / "l"
+    link.symlink_to("old")
+    os.lchown(link, 1, 1)
+    plan = machine.dry("file.symlink", name=str(link), target="new", inherit_user_and_group=True)
+    assert plan.changes == {"change": str(link)}
+    machine.settle("file.symlink", name=str(link), target="new", inherit_user_and_group=True)
+    assert (os.readlink(link), link.lstat().st_uid) == ("new", 1)

@@ -68,6 +68,23 @@ def test_backups_are_kept_by_a_schedule(machine: Any) -> None:
     assert "none of" in machine.run("file.retention_schedule", name=str(machine.root), retain={"x": 1}).comment
 
 
+def test_backups_may_be_directories_and_the_changes_tell_all(machine: Any) -> None:
+    for name in ("db-20240101", "db-20240102", "notes"):
+        (machine.root / name).mkdir()
+    given = {"name": str(machine.root), "retain": {"most_recent": 1}, "strptime_format": "db-%Y%m%d"}
+    outcome = machine.settle("file.retention_schedule", **given)
+    assert outcome.changes == {"retained": ["db-20240102"], "deleted": ["db-20240101"], "ignored": ["notes"]}
+
+
+def test_a_copy_is_told_as_one_and_a_replaced_file_with_the_difference(machine: Any) -> None:
+    source, path = machine.root / "a", machine.root / "b"
+    source.write_text("new\n")
+    assert machine.settle("file.copy", name=str(path), source=str(source)).changes == {str(path): str(source)}
+    path.write_text("old\n")
+    changes = machine.settle("file.copy", name=str(path), source=str(source), force=True).changes
+    assert changes == {str(path): str(source), "diff": "--- \n+++ \n@@ -1 +1 @@\n-old\n+new\n"}
+
+
 def test_files_get_further_names(machine: Any) -> None:
     target, path = machine.root / "a", machine.root / "d/b"
     given = {"name": str(path), "target": str(target)}

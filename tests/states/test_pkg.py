@@ -40,9 +40,11 @@ class Packages:
         return changes
 
     def remove(self, pkgs: list[str]) -> dict[str, dict[str, str]]:
+        self.calls.append("remove")
         return {name: {"old": self.installed.pop(name), "new": ""} for name in pkgs}
 
     def purge(self, pkgs: list[str]) -> dict[str, Any]:
+        self.calls.append("purge")
         gone = {name: {"old": self.installed.pop(name), "new": ""} for name in pkgs if name in self.installed}
         left = {name: {"old": self.left.pop(name), "new": ""} for name in pkgs if name in self.left}
         return {"installed": gone, "removed": left}
@@ -51,9 +53,12 @@ class Packages:
         self.calls.append("refresh")
         return {}
 
-    def latest_version(self, name: str, show_installed: bool = False, **_: Any) -> str:
-        known = self.known.get(name, "")
-        return known if show_installed or known != self.installed.get(name) else ""
+    def latest_version(self, *names: str, show_installed: bool = False, **_: Any) -> str | dict[str, str]:
+        found = {}
+        for name in names:
+            known = self.known.get(name, "")
+            found[name] = known if show_installed or known != self.installed.get(name) else ""
+        return found[names[0]] if len(names) == 1 else found
 
     def list_upgrades(self, **_: Any) -> dict[str, str]:
         return {name: new for name, new in self.known.items() if name in self.installed and self.installed[name] != new}
@@ -211,6 +216,50 @@ def test_what_has_other_options_or_must_wait_is_on_its_own(machine: Any, package
     packages.installed = {}
     _apply(machine, "nginx: pkg.installed\ncurl: {pkg.installed: [{require: [{pkg: nginx}]}]}\n")
     assert packages.calls.count("install") == 4
+
+
+def test_neighbours_are_upgraded_removed_and_purged_together(machine: Any, packages: Packages) -> None:
+    packages.installed |= {"curl": "7.0", "nginx": "1.0"}
+    packages.known["bash"] = "5.3"
+    found = _apply(machine, "vim: pkg.latest\nbash: pkg.latest\nall: {pkg.latest: [{pkgs: [curl, vim]}]}\n")
+    assert packages.calls == ["refresh", "install"]
+    assert found["vim"]["changes"] == {"vim": {"old": "9.0-1", "new": "9.0-2"}}
+    assert found["bash"]["changes"] == {"bash": {"old": "5.2", "new": "5.3"}}
+    assert found["all"]["changes"] == {"curl": {"old": "7.0", "new": "7.88"}}
+    packages.calls.clear()
+    found = _apply(machine, "vim: pkg.removed\nbash: pkg.removed\nnosuch: pkg.removed\n")
+    assert packages.calls == ["remove"]
+    assert found["bash"]["changes"] == {"bash": {"old": "5.3", "new": ""}}
+    assert found["nosuch"]["changes"] == {}
+    packages.calls.clear()
+    packages.left = {"vim": "9.0-2"}
+    found = _apply(machine, "curl: pkg.purged\nvim: pkg.purged\nnginx: {pkg.purged: [{version: '1.0'}]}\n")
+    assert packages.calls == ["purge"]
+    assert found["curl"]["changes"] == {"installed": {"curl": {"old": "7.88", "new": ""}}, "removed": {}}
+    assert found["vim"]["changes"] == {"installed": {}, "removed": {"vim": {"old": "9.0-2", "new": ""}}}
+    assert found["nginx"]["changes"] == {"installed": {"nginx": {"old": "1.0", "new": ""}}, "removed": {}}
+
+
+def test_no_state_is_drawn_before_one_of_another_function(machine: Any, packages: Packages) -> None:
+    _apply(machine, "nginx: pkg.installed\nvim: pkg.removed\ncurl: pkg.installed\n")
+    assert packages.calls == ["refresh", "install", "remove", "install"]
+
+
+def test_held_packages_are_refused_before_anything_is_done(machine: Any, packages: Packages) -> None:
+    packages.held = ["vim"]
+    for function in ("pkg.latest", "pkg.removed", "pkg.purged"):
+        assert "these packages are held: vim" in machine.plan(function, name="vim").comment
+        assert machine.dry(function, name="vim").result is None
+    assert machine.plan("pkg.installed", name="vim", version="9.0-2").result is False
+    assert machine.run("pkg.installed", name="vim", version="9.0-2", update_holds=True).result is True
+    assert packages.held == ["vim"]
+
+
+def test_a_virtual_package_is_there_where_one_provides_it(machine: Any, packages: Packages) -> None:
+    machine.replace(pkg_provided_by=lambda *names: {"awk": {"mawk": ""}, "nginx": {"nginx-light": "1.0"}})
+    assert machine.plan("pkg.installed", name="awk").result is True
+    assert machine.plan("pkg.installed", name="awk", version="2").result is None
+    assert machine.plan("pkg.installed", name="nginx").result is None, "a real package is not what provides it"
 
 
 def test_a_dry_run_says_it_for_each(machine: Any, packages: Packages) -> None:

@@ -76,13 +76,56 @@ def decrypt(key: bytes, nonce: bytes, sealed: bytes, ad: bytes) -> bytes:
         raise Refused("does not open") from None
 
 
-def master_statement(h: bytes, public: bytes) -> bytes:
-    return b"ctl1/handshake/master\0" + h + sha(public)  # an empty chain adds nothing
+def puzzle_bits(seed: bytes, e_i: bytes, nonce: bytes) -> int:
+    """Count the zero bits that a puzzle's hash begins with."""
+    return 256 - int.from_bytes(sha(b"ctl1 puzzle" + seed + e_i + nonce), "big").bit_length()
+
+
+def smallest_solution(seed: bytes, e_i: bytes, bits: int) -> bytes:
+    number = 0
+    while puzzle_bits(seed, e_i, struct.pack(">QQ", 0, number)) < bits:
+        number += 1
+    return struct.pack(">QQ", 0, number)
+
+
+def master_statement(h: bytes, public: bytes, chain: list[bytes]) -> bytes:
+    return b"ctl1/handshake/master\0" + h + sha(public + b"".join(struct.pack(">I", len(c)) + c for c in chain))
 
 
 def minion_statement(h: bytes, id: str, kind: str, public: bytes) -> bytes:
     name = id.encode()
     return b"ctl1/handshake/minion\0" + h + sha(struct.pack(">I", len(name)) + name + kind.encode() + public)
+
+
+def certificate(old_seed: bytes, new_seed: bytes, serial: int, not_before: int, not_after: int) -> bytes:
+    keys = [ed25519.Ed25519PrivateKey.from_private_bytes(seed) for seed in (old_seed, new_seed)]
+    said = b"".join(key.public_key().public_bytes_raw() for key in keys)
+    said += struct.pack(">QQQ", serial, not_before, not_after)
+    return said + b"".join(key.sign(b"ctl1/rotate\0" + b"master" + said) for key in keys)
+
+
+def follow_chain(chain: list[bytes], pin: bytes, now_ms: int) -> bytes:
+    """Return the fingerprint of the key that a chain leads to from the pinned one."""
+    serial = -1
+    for cert in chain:
+        old, new, said = cert[:32], cert[32:64], cert[:88]
+        if fingerprint(1, old) != pin:
+            continue
+        for public, signature in ((old, cert[88:152]), (new, cert[152:216])):
+            check_signature(public, signature, b"ctl1/rotate\0" + b"master" + said, "certificate")
+        number, not_before, not_after = struct.unpack(">QQQ", said[64:])
+        need(len(cert) == 216 and number > serial and not_before <= now_ms <= not_after, "certificate")
+        serial, pin = number, fingerprint(1, new)
+    return pin
+
+
+def sign_key_change(seed: bytes, id: str, old: bytes, new: bytes) -> bytes:
+    said = b"ctl1/rotate\0minion" + struct.pack(">I", len(id)) + id.encode() + old + new
+    return ed25519.Ed25519PrivateKey.from_private_bytes(seed).sign(said)
+
+
+def token_key(token: tuple[bytes, bytes]) -> bytes:
+    return hmac_sha(token[1], b"ctl1 enroll key" + token[0])
 
 
 @dataclass
@@ -131,6 +174,7 @@ class Minion:
     pin: bytes | None = None
     versions: dict[str, Any] = field(default_factory=dict)
     last_log_off: int = 0
+    token: tuple[bytes, bytes] | None = None
     state: Symmetric = field(default_factory=Symmetric)
     handshake: bytes = b""
     master: bytes = b""
@@ -150,10 +194,10 @@ class Minion:
         self.handshake = clear[72:88]
         self.state.mix(clear)
         self.state.key(self.ephemeral.exchange(x25519.X25519PublicKey.from_public_bytes(clear[40:72])))
-        public, chain, signature, _t = self.state.open(b"k2", sealed)
-        need(self.pin is None or fingerprint(1, public) == self.pin, "another master")
-        need(chain == [], "a chain")
-        check_signature(public, signature, master_statement(self.state.h, public), "master's signature")
+        public, chain, signature, t_ms = self.state.open(b"k2", sealed)
+        if self.pin is not None:
+            need(fingerprint(1, public) == follow_chain(chain, self.pin, t_ms), "another master")
+        check_signature(public, signature, master_statement(self.state.h, public, chain), "master's signature")
         self.master = public
         self.state.mix(sealed)
         return self._auth()
@@ -162,7 +206,10 @@ class Minion:
         key = ed25519.Ed25519PrivateKey.from_private_bytes(self.seed)
         public = key.public_key().public_bytes_raw()
         signature = key.sign(minion_statement(self.state.h, self.id, self.kind, public))
-        fields = [self.id, self.kind, public, signature, self.versions, self.last_log_off, None]
+        enroll = None
+        if self.token is not None:
+            enroll = [self.token[0], hmac_sha(token_key(self.token), b"ctl1 enroll" + self.state.h + public)]
+        fields = [self.id, self.kind, public, signature, self.versions, self.last_log_off, enroll]
         sealed = self.state.seal(b"k3", fields)
         self.state.mix(sealed)
         return hdr(3) + self.handshake + sealed
@@ -170,6 +217,9 @@ class Minion:
     def result(self, frame: bytes) -> tuple[list[Any], Keys]:
         need(frame[:24] == hdr(4) + self.handshake, "not this handshake's RESULT")
         fields = self.state.open(b"k4", frame[24:])
+        if self.token is not None:
+            proof = hmac_sha(token_key(self.token), b"ctl1 enroll master" + self.state.h)
+            need(fields[4] == proof, "the token is not known")
         self.state.mix(frame[24:])
         return fields, self.state.keys()
 
@@ -180,6 +230,8 @@ class Master:
 
     seed: bytes
     random: Random
+    chain: list[bytes] = field(default_factory=list)
+    token: tuple[bytes, bytes] | None = None
     state: Symmetric = field(default_factory=Symmetric)
     handshake: bytes = b""
 
@@ -194,8 +246,8 @@ class Master:
         self.state.key(ephemeral.exchange(x25519.X25519PublicKey.from_public_bytes(frame[40:72])))
         key = ed25519.Ed25519PrivateKey.from_private_bytes(self.seed)
         public = key.public_key().public_bytes_raw()
-        signature = key.sign(master_statement(self.state.h, public))
-        sealed = self.state.seal(b"k2", [public, [], signature, t_ms])
+        signature = key.sign(master_statement(self.state.h, public, self.chain))
+        sealed = self.state.seal(b"k2", [public, self.chain, signature, t_ms])
         self.state.mix(sealed)
         return clear + sealed
 
@@ -204,10 +256,15 @@ class Master:
         fields: list[Any] = self.state.open(b"k3", frame[24:])
         id, kind, public, signature = fields[:4]
         check_signature(public, signature, minion_statement(self.state.h, id, kind, public), "minion's signature")
+        if self.token is not None:
+            proof = hmac_sha(token_key(self.token), b"ctl1 enroll" + self.state.h + public)
+            need(fields[6] == [self.token[0], proof], "the token is not proved")
         self.state.mix(frame[24:])
         return fields
 
     def result(self, fields: list[Any]) -> tuple[bytes, Keys]:
+        if self.token is not None:
+            fields = [*fields[:4], hmac_sha(token_key(self.token), b"ctl1 enroll master" + self.state.h)]
         sealed = self.state.seal(b"k4", fields)
         self.state.mix(sealed)
         return hdr(4) + self.handshake + sealed, self.state.keys()

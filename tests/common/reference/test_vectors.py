@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from ctl.common import crypto, handshake, publication, session, wire
+from ctl.common import crypto, handshake, publication, puzzle, session, succession, wire
 from ctl.common.errors import ForgedPublication
 
 
@@ -35,11 +36,12 @@ def test_fingerprints(reference: ModuleType, vectors: Any) -> None:
         assert reference.fingerprint_text(role, key["public"]) == key["fingerprint"]
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", range(4))
 def test_ctl_makes_the_handshakes(vectors: Any, number: int) -> None:
     case = vectors["handshakes"][number]
     status, t_result, params, group, _ = case["result_fields"]
     times = iter((case["challenge_t_ms"], t_result))
+    token = (case["token"][0], handshake.token_key(*case["token"])) if case["token"] else None
     minion = handshake.Initiator(
         crypto.IdentityKey(vectors["keys"]["minion"]["seed"]),
         case["id"],
@@ -48,38 +50,44 @@ def test_ctl_makes_the_handshakes(vectors: Any, number: int) -> None:
         case["versions"],
         case["last_log_off"],
         Given(case["initiator_random"]),
+        token=token,
     )
     master = handshake.Responder(
         crypto.IdentityKey(vectors["keys"]["master"]["seed"]),
         Given(case["responder_random"]),
         now_ms=lambda: next(times),
+        chain=tuple(case["chain"]),
     )
     frames = [minion.hello()]
     frames.append(master.hello(frames[0]))
     frames.append(minion.challenge(frames[1]))
     claim = master.auth(frames[2])
-    result, keys = master.result(status, params, group)
+    assert token is None or master.proves(token[1])
+    result, keys = master.result(status, params, group, token[1] if token else None)
     outcome = minion.result(result)
+    assert outcome.knows_token is (token is not None)
     assert [*frames, result] == case["frames"]
     assert (claim.id, claim.kind, claim.versions) == (case["id"], case["kind"], case["versions"])
     assert outcome.session_keys == keys
     assert (keys and [keys.k_up, keys.k_dn, keys.k_sub, keys.sid]) == case["session_keys"]
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", range(4))
 def test_the_reference_makes_the_handshakes(reference: ModuleType, vectors: Any, number: int) -> None:
     case = vectors["handshakes"][number]
-    pin = vectors["keys"]["master"]["public"] if case["pin"] else None
     minion = reference.Minion(
         vectors["keys"]["minion"]["seed"],
         case["id"],
         Given(case["initiator_random"]),
         case["kind"],
-        reference.fingerprint(1, pin) if pin else None,
+        base64.b64decode(case["pin"]) if case["pin"] else None,
         case["versions"],
         case["last_log_off"],
+        case["token"],
     )
-    master = reference.Master(vectors["keys"]["master"]["seed"], Given(case["responder_random"]))
+    master = reference.Master(
+        vectors["keys"]["master"]["seed"], Given(case["responder_random"]), case["chain"], case["token"]
+    )
     frames = [minion.hello()]
     frames.append(master.hello(frames[0], case["challenge_t_ms"]))
     frames.append(minion.challenge(frames[1]))
@@ -87,10 +95,20 @@ def test_the_reference_makes_the_handshakes(reference: ModuleType, vectors: Any,
     result, keys = master.result(case["result_fields"])
     fields, minion_keys = minion.result(result)
     assert [*frames, result] == case["frames"]
-    assert fields == case["result_fields"]
+    assert fields[:4] == case["result_fields"][:4]
+    assert (fields[4] is not None) is (case["token"] is not None)
     assert keys == minion_keys
     if case["session_keys"]:
         assert [keys.up, keys.dn, keys.sub, keys.sid] == case["session_keys"]
+
+
+def test_a_minions_change_of_key(reference: ModuleType, vectors: Any) -> None:
+    case, old_seed = vectors["key_change"], vectors["keys"]["minion"]["seed"]
+    old, new = vectors["keys"]["minion"]["public"], crypto.IdentityKey(case["new_seed"]).public
+    assert succession.check_change(case["id"], old, new, *case["signatures"])
+    for seed, signature in zip((old_seed, case["new_seed"]), case["signatures"], strict=True):
+        assert succession.sign_change(crypto.SigningKey(seed), case["id"], old, new) == signature
+        assert reference.sign_key_change(seed, case["id"], old, new) == signature
 
 
 def test_ctl_makes_the_session_frames(vectors: Any) -> None:
@@ -175,3 +193,13 @@ def test_payloads(reference: ModuleType, vectors: Any) -> None:
         assert wire.unpack_payload(want["bytes"]) == want["value"]
         assert reference.codec.encode(want["value"]) == want["bytes"]
         assert reference.codec.decode(want["bytes"]) == want["value"]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_puzzles(reference: ModuleType, vectors: Any, number: int) -> None:
+    case = vectors["puzzles"][number]
+    seed, e_i, bits, nonce = case["seed"], case["e_i"], case["bits"], case["nonce"]
+    assert puzzle.solve(seed, e_i, bits) == nonce == reference.smallest_solution(seed, e_i, bits)
+    assert puzzle.is_solved(seed, e_i, nonce, bits)
+    assert puzzle.is_solved(seed, e_i, nonce, reference.puzzle_bits(seed, e_i, nonce))
+    assert not puzzle.is_solved(seed, e_i, nonce, reference.puzzle_bits(seed, e_i, nonce) + 1)

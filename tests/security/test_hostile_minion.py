@@ -3,61 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import logging
 import os
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from ctl.common import ipc, wire
 from ctl.common.wire import pack_payload, unpack_payload
-
-RunFleet = Callable[..., None]
-
-
-@pytest.fixture(scope="module")
-def attack() -> ModuleType:
-    """The attackers, in the file beside this one."""
-    spec = importlib.util.spec_from_file_location("fleet_attack", Path(__file__).with_name("attack.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def lines(attack: Any, caplog: Any) -> Any:
-    """What is logged."""
-    return attack.Lines(caplog)
-
-
-@pytest.fixture
-def run_hostile(run_fleet: RunFleet, attack: Any, lines: Any) -> Callable[..., None]:
-    """Run a scenario with a fleet and a hostile minion that is connected; nothing may break in it."""
-
-    def run(scenario: Any, minions: int = 0, **settings: Any) -> None:
-        async def with_hostile(fleet: Any) -> None:
-            bad = attack.Hostile(fleet.master)
-            try:
-                await bad.join()
-                await scenario(fleet, bad)
-                assert await bad.ask("keepalive", jids=[])
-                assert (await fleet.call("ping"))["pid"] == os.getpid()
-            finally:
-                bad.close()
-
-        run_fleet(with_hostile, minions, **settings)
-        assert lines.alarms() == []
-
-    return run
 
 
 async def start(fleet: Any, **options: Any) -> str:
@@ -67,7 +22,7 @@ async def start(fleet: Any, **options: Any) -> str:
     return str(found["jid"])
 
 
-def test_grains_cannot_make_it_somebody_else(run_hostile: Any, tmp_path: Path) -> None:
+def test_p12_grains_cannot_make_a_minion_somebody_else(run_hostile: Any, tmp_path: Path) -> None:
     """Pillar, targets and templates see the id of the session, and one line for every string."""
     pillar = tmp_path / "pillar"
     pillar.mkdir()
@@ -224,7 +179,7 @@ def test_what_is_under_way_when_the_key_goes_is_not_done(run_hostile: Any, attac
     run_hostile(scenario)
 
 
-def test_odd_requests_are_refused_without_a_traceback(run_hostile: Any, lines: Any) -> None:
+def test_s20_odd_requests_are_refused_without_a_traceback(run_hostile: Any, lines: Any) -> None:
     odd: list[Any] = [
         None,
         True,
@@ -270,7 +225,7 @@ def test_odd_requests_are_refused_without_a_traceback(run_hostile: Any, lines: A
     run_hostile(scenario)
 
 
-def test_files_outside_of_the_roots_do_not_exist(run_hostile: Any, tmp_path: Path) -> None:
+def test_s03_files_outside_of_the_roots_do_not_exist(run_hostile: Any, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     states = tmp_path / "states"
     states.mkdir()
@@ -301,7 +256,7 @@ def test_files_outside_of_the_roots_do_not_exist(run_hostile: Any, tmp_path: Pat
     run_hostile(scenario)
 
 
-def test_events_cannot_be_repeated_or_sent_as_the_master(run_hostile: Any) -> None:
+def test_s31_events_cannot_be_repeated_or_sent_as_the_master(run_hostile: Any) -> None:
     async def scenario(fleet: Any, bad: Any) -> None:
         events = fleet.master.desk.events.subscribe(["*"])
         for _ in range(3):

@@ -1,0 +1,10 @@
+BEGIN TRANSACTION;
+CREATE TABLE keys (
+        folded TEXT NOT NULL, public BLOB NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL,
+        generation INTEGER NOT NULL, address TEXT NOT NULL, first_seen REAL NOT NULL, last_seen REAL NOT NULL,
+        PRIMARY KEY (folded, public)
+    ) WITHOUT ROWID;
+INSERT INTO "keys" VALUES('web1',X'000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F','Web1','accepted',3,'10.0.0.1',1767225600.0,1767225601.0);
+CREATE UNIQUE INDEX keys_holder ON keys (folded) WHERE state IN ('accepted', 'pending');
+COMMIT;
+PRAGMA user_version=1;

@@ -1,0 +1,2 @@
+from: {tree: 1, kept: 1}
+list: [1, 2]

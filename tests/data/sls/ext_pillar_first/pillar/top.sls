@@ -1,0 +1,4 @@
+base:
+  '*': [data]
+  'role:web': [{match: pillar}, web]
+  'I@port:80': [compound]

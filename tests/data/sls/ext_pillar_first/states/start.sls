@@ -1,0 +1,1 @@
+a: {probe.nop: [{found: {{ pillar | json }}}]}

@@ -1,0 +1,1 @@
+tree: {own: 1, over: none}

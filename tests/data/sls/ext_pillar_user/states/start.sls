@@ -1,0 +1,1 @@
+a: {probe.nop: [{about: {{ pillar.about | json }}}, {tree: {{ pillar.tree | json }}}]}

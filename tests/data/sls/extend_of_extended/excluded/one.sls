@@ -1,0 +1,2 @@
+excluded-one: probe.failed
+include: [excluded.two]

@@ -1,0 +1,2 @@
+excluded-two: probe.failed
+exclude: [{id: base-three}]

@@ -1,0 +1,4 @@
+include: [base]
+other-one: probe.nop
+extend:
+  base-two: {probe: [{order: last}]}

@@ -1,0 +1,1 @@
+web: {lookup: {conf: {workers: 8}, extra: true}, grain: os}

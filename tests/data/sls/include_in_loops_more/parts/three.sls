@@ -1,0 +1,2 @@
+include: [.two]
+three: probe.changed

@@ -1,0 +1,2 @@
+include: [parts.one]
+two: {probe.nop: [{require: [{sls: parts.one}]}]}

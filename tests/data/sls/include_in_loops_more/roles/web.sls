@@ -1,0 +1,3 @@
+{% for n in range(2) %}
+web{{ n }}: probe.nop
+{% endfor %}

@@ -1,0 +1,37 @@
+secrets:
+  one: |
+    -----BEGIN PGP MESSAGE-----
+
+    hF4DIFADFaASWysSAQdAEmYafVa1mjGrH2dtzLALdgnoKzNrEEHU+jCJjI2+vm0w
+    3ml7xEnKvD/3Zs3zyGU3JCSb/BJXLjfsWSqqShogDfeQMc9We/JtahiLKka1nuSo
+    0kYB5JogP9WIoj1Qx6IwBw2XKk0HRBCVb/EbukrZKl3mPHvUqabE6IwgMKHkDEds
+    jflKpNizQaWe+SdXluQTLWx01qBZ32p2
+    =FZZV
+    -----END PGP MESSAGE-----
+  deep:
+    a: |
+      -----BEGIN PGP MESSAGE-----
+
+      hF4DIFADFaASWysSAQdA7LVfvkUZnSzNAJWQmqdKUg9iHYcpac/0mZq1yANkxEgw
+      jP3CZR5tSzxCYXK6/lX21XfMouB6HfHQ+dDMDxQ1q3/wX/V0RzwiLt4YMi253lSD
+      0kEBnuL2se2ezZU3cYOe9/BH4GtG22hK8uCpYAnxS4EjbKGOhP8fXUmXc0/sk34d
+      x3nENfsX8zqdeU6x5BFTx91elw==
+      =V6uQ
+      -----END PGP MESSAGE-----
+    b: [1, 2]
+  left: |
+    -----BEGIN PGP MESSAGE-----
+
+    not asked for
+    -----END PGP MESSAGE-----
+listed:
+  - |
+    -----BEGIN PGP MESSAGE-----
+
+    hF4DIFADFaASWysSAQdA7LVfvkUZnSzNAJWQmqdKUg9iHYcpac/0mZq1yANkxEgw
+    jP3CZR5tSzxCYXK6/lX21XfMouB6HfHQ+dDMDxQ1q3/wX/V0RzwiLt4YMi253lSD
+    0kEBnuL2se2ezZU3cYOe9/BH4GtG22hK8uCpYAnxS4EjbKGOhP8fXUmXc0/sk34d
+    x3nENfsX8zqdeU6x5BFTx91elw==
+    =V6uQ
+    -----END PGP MESSAGE-----
+  - plain

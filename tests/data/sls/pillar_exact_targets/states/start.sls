@@ -1,0 +1,1 @@
+a: {probe.nop: [{pillar: {{ pillar | json }}}]}

@@ -1,0 +1,2 @@
+#!py
+run = lambda: {'sibling': {'probe.nop': [{'sls': __sls__}]}}

@@ -1,0 +1,2 @@
+#!yaml_jinja
+old: {probe.nop: [{text: '{{ 2 + 2 }}'}]}

@@ -1,0 +1,2 @@
+#!jinja  |yaml
+spaced: {probe.nop: [{text: {{ sls }}}]}

@@ -1,0 +1,3 @@
+#! jinja | yaml
+a: {probe.nop: [{text: {{ 1 + 1 }}}]}
+include: [old, spaced]

@@ -1,0 +1,9 @@
+literal: |
+  -----BEGIN PGP MESSAGE-----
+
+  hF4DIFADFaASWysSAQdA7LVfvkUZnSzNAJWQmqdKUg9iHYcpac/0mZq1yANkxEgw
+  jP3CZR5tSzxCYXK6/lX21XfMouB6HfHQ+dDMDxQ1q3/wX/V0RzwiLt4YMi253lSD
+  0kEBnuL2se2ezZU3cYOe9/BH4GtG22hK8uCpYAnxS4EjbKGOhP8fXUmXc0/sk34d
+  x3nENfsX8zqdeU6x5BFTx91elw==
+  =V6uQ
+  -----END PGP MESSAGE-----

@@ -1,0 +1,2 @@
+#!json
+{"o": {"probe.nop": []}}

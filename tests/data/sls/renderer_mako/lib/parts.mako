@@ -1,0 +1,7 @@
+<%def name="state(id, **arguments)">
+${id}:
+  probe.nop:
+% for key, value in sorted(arguments.items()):
+    - ${key}: ${value}
+% endfor
+</%def>

@@ -1,0 +1,1 @@
+s10: probe.nop

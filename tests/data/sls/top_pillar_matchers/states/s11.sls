@@ -1,0 +1,1 @@
+s11: probe.nop

@@ -1,0 +1,1 @@
+s12: probe.nop

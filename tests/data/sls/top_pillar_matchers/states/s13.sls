@@ -1,0 +1,1 @@
+s13: probe.nop

@@ -1,0 +1,1 @@
+s14: probe.nop

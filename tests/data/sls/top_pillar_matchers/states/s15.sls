@@ -1,0 +1,1 @@
+s15: probe.nop

@@ -1,0 +1,1 @@
+s6: probe.nop

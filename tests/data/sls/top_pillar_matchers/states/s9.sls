@@ -1,0 +1,1 @@
+s9: probe.nop

@@ -1,0 +1,2 @@
+#!never|yaml
+a: probe.nop

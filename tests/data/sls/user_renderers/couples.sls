@@ -1,0 +1,3 @@
+#!couples
+one first value
+two {{ not rendered }}

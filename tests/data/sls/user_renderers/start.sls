@@ -1,0 +1,5 @@
+#!jinja|shout !|yaml
+include: [couples, wrapped]
+a:
+  probe.nop:
+    - text: => {{ grains.os }}

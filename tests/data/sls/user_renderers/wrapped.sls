@@ -1,0 +1,4 @@
+#!wrap
+{% for n in range(2) %}
+n{{ n }}: @@
+{% endfor %}
