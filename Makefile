@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install check types test fuzz coverage bench soak compare abuse demo demo-stop clean
+.PHONY: install check types test fuzz coverage bench swarm soak compare abuse demo demo-stop clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +52,10 @@ bench:
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check .
 	rm -rf build
 	.bench/bin/python bench/run.py $(if $(SALT),--salt $(SALT)) $(foreach row,$(ROWS),'$(row)')
+
+# thousands of minions on one master, all on this machine: make swarm MINIONS='1000 5000'
+swarm: install
+	$(BIN)/python bench/swarm.py $(MINIONS)
 
 # random faults on real daemons: make soak SCHEDULES=200 SECONDS=10 JOBS=2; goes on where it was stopped
 soak: install

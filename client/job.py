@@ -97,7 +97,7 @@ class Request(NamedTuple):
     `timeout` limits silence, `job_timeout` how long the job may run, `window` how long it waits for a minion that is
     away, `max_time` how long this client waits (0: no limit). `wait` is to wait out the window. `auth` are credentials.
     A `private` job is sent to the minions that are meant alone; `secret` are names or positions of arguments that
-    nobody else is to see.
+    nobody else is to see. `returners` are plugins of the minions that get each return, too.
     """
 
     tgt: str | Sequence[str]
@@ -117,11 +117,13 @@ class Request(NamedTuple):
     auth: Mapping[str, Any] | None = None
     private: bool = False
     secret: Sequence[str] = ()
+    returners: Sequence[str] = ()
 
     def arguments(self, follow: bool) -> dict[str, Any]:
         """Return the arguments of the operation `publish`."""
         fun = self.fun if isinstance(self.fun, str) else list(self.fun)
         payload = {"fun": fun, "arg": list(self.arg), "kwarg": dict(self.kwarg)}
+        payload |= {"ret": list(self.returners)} if self.returners else {}
         return {
             **self.target(),
             "fun": fun,

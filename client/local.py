@@ -89,7 +89,7 @@ class LocalClient:
         arg: Sequence[Any] | str = (),
         timeout: float | None = None,
         tgt_type: str = "glob",
-        ret: str = "",
+        ret: str | Sequence[str] = "",
         jid: str = "",
         full_return: bool = False,
         kwarg: Mapping[str, Any] | None = None,
@@ -98,7 +98,8 @@ class LocalClient:
         """Run a function and return `{minion: return}`; minions that did not return are left out.
 
         `fun` may be a list, with `arg` a list of lists. `full_return` gives `{minion: {"ret", "retcode", ...}}`.
-        Where nothing matches the target the result is empty.
+        Where nothing matches the target the result is empty. `ret` names returners of the minions (`a,b`, or a list)
+        that get each return, too.
         """
         given = self._request(tgt, fun, arg, timeout, tgt_type, ret, jid, kwarg, options)
         return self._gather(given, full_return)
@@ -110,7 +111,7 @@ class LocalClient:
         arg: Sequence[Any] | str = (),
         timeout: float | None = None,
         tgt_type: str = "glob",
-        ret: str = "",
+        ret: str | Sequence[str] = "",
         verbose: bool = False,
         kwarg: Mapping[str, Any] | None = None,
         **options: Unpack[Options],
@@ -124,7 +125,7 @@ class LocalClient:
         fun: str | Sequence[str],
         arg: Sequence[Any] | str = (),
         tgt_type: str = "glob",
-        ret: str = "",
+        ret: str | Sequence[str] = "",
         jid: str = "",
         kwarg: Mapping[str, Any] | None = None,
         **options: Unpack[Options],
@@ -138,7 +139,7 @@ class LocalClient:
         fun: str | Sequence[str],
         arg: Sequence[Any] | str = (),
         tgt_type: str = "glob",
-        ret: str = "",
+        ret: str | Sequence[str] = "",
         timeout: float | None = None,
         jid: str = "",
         kwarg: Mapping[str, Any] | None = None,
@@ -161,7 +162,7 @@ class LocalClient:
         fun: str | Sequence[str],
         arg: Sequence[Any] | str = (),
         tgt_type: str = "glob",
-        ret: str = "",
+        ret: str | Sequence[str] = "",
         jid: str = "",
         timeout: float | None = None,
         **options: Unpack[Options],
@@ -176,7 +177,7 @@ class LocalClient:
         arg: Sequence[Any] | str = (),
         timeout: float | None = None,
         tgt_type: str = "glob",
-        ret: str = "",
+        ret: str | Sequence[str] = "",
         kwarg: Mapping[str, Any] | None = None,
         **options: Unpack[Options],
     ) -> Generator[dict[str, dict[str, Any]], None, None]:
@@ -192,7 +193,7 @@ class LocalClient:
         arg: Sequence[Any] | str = (),
         timeout: float | None = None,
         tgt_type: str = "glob",
-        ret: str = "",
+        ret: str | Sequence[str] = "",
         kwarg: Mapping[str, Any] | None = None,
         **options: Unpack[Options],
     ) -> Generator[dict[str, dict[str, Any]] | None, None, None]:
@@ -218,7 +219,7 @@ class LocalClient:
         fun: str | Sequence[str],
         arg: Sequence[Any] | str = (),
         tgt_type: str = "glob",
-        ret: str = "",
+        ret: str | Sequence[str] = "",
         kwarg: Mapping[str, Any] | None = None,
         batch: str | int = "10%",
         batch_wait: float = 0.0,
@@ -241,7 +242,7 @@ class LocalClient:
         fun: str | Sequence[str],
         arg: Sequence[Any] | str = (),
         tgt_type: str = "glob",
-        ret: str = "",
+        ret: str | Sequence[str] = "",
         kwarg: Mapping[str, Any] | None = None,
         subset: int = 3,
         full_return: bool = False,
@@ -305,22 +306,26 @@ class LocalClient:
         arg: Sequence[Any] | str,
         timeout: float | None,
         tgt_type: str,
-        ret: str,
+        ret: str | Sequence[str],
         jid: str,
         kwarg: Mapping[str, Any] | None,
         options: Options | Plain,
     ) -> job.Request:
-        _check(ret, jid, options)
+        _check(jid, options)
         args, kwargs = _arguments(fun, arg, kwarg or {})
         limit = self.settings.timeout if timeout is None else float(timeout)
         request = job.Request(tgt, fun, args, kwargs, tgt_type, timeout=limit, window=self.settings.delivery_window)
         more: dict[str, Any] = {key: value for key, value in options.items() if key not in KEYS}
-        return request._replace(**more, auth=of_keywords(options))
+        return request._replace(**more, auth=of_keywords(options), returners=_names(ret))
 
 
-def _check(ret: str, jid: str, options: Mapping[str, object]) -> None:
-    if ret:
-        raise CtlError(f"ret={ret!r}: returns go to the master's job cache; there are no other returners")
+def _names(ret: str | Sequence[str]) -> list[str]:
+    """Return the names of returners, which may be given in one text with commas."""
+    words = ret.split(",") if isinstance(ret, str) else ret
+    return [word.strip() for word in words if word.strip()]
+
+
+def _check(jid: str, options: Mapping[str, object]) -> None:
     if jid:
         raise CtlError(f"jid={jid!r}: the master gives each job its jid", hint="use `metadata` to mark a job")
     for name in options:

@@ -1,4 +1,4 @@
-"""The calls that a job's payload asks for.
+"""The calls, and the returners, that a job's payload asks for.
 
 Both read them here: the master, which authorises them, and the minion, which runs them. With a reading each, what is
 allowed could differ from what is run.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 KWARG_MARK = "__kwarg__"
+MAX_RETURNERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,14 @@ def parse_calls(payload: Mapping[str, Any]) -> list[Call]:
         own_kwargs = kwargs[position] if isinstance(kwargs, list) else kwargs
         calls.append(_call(name, own if isinstance(own, list) else [own], own_kwargs))
     return calls
+
+
+def parse_returners(payload: Mapping[str, Any]) -> list[str]:
+    """Return the names of the returners that a job's payload asks for; raises `ValueError` for what are no names."""
+    names = payload.get("ret") or []
+    if not isinstance(names, list) or len(names) > MAX_RETURNERS or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"returners are a list of at most {MAX_RETURNERS} names")
+    return names
 
 
 def _call(fun: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:

@@ -8,6 +8,7 @@ their names. A key near a known one is a mistake; any other unknown key is kept 
 from __future__ import annotations
 
 import dataclasses
+import keyword
 import logging
 import os
 import re
@@ -46,6 +47,11 @@ def setting(default: Any, help: str) -> Any:
     if isinstance(default, dict | list):
         return field(default_factory=lambda: type(default)(default), metadata={"help": help})
     return field(default=default, metadata={"help": help})
+
+
+def key_of(field: dataclasses.Field[Any]) -> str:
+    """Return what a setting is called in files: a word of Python's own (`return`) has an underscore only here."""
+    return field.name.rstrip("_")
 
 
 # nobody compares or prints configurations, and every program would make the code for it at its start
@@ -141,8 +147,8 @@ class Config:
             values[name] = _below(root, path) if path is not None else None
         values["config_dir"] = config_dir
         cls._complete(values, lines or {})
-        config = cls(**values)
-        known = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "raw"}
+        config = cls(**{f"{key}_" if keyword.iskeyword(key) else key: value for key, value in values.items()})
+        known = {key_of(f): getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "raw"}
         raw = {**given, **{key: _plain(value) for key, value in known.items()}}
         object.__setattr__(config, "raw", raw)
         return config
@@ -320,6 +326,9 @@ class MinionConfig(Config):
     pin_backoff_max: float = setting(600.0, "The longest pause after the master showed a wrong key, in seconds.")
     job_timeout: float = setting(0.0, "End a job that runs longer, in seconds; 0: never, unless the job says so.")
     shutdown_seconds: float = setting(10.0, "How long running jobs may take to finish when the minion is stopped.")
+    return_: list[str] = setting(
+        [], "Returners (_returners) that every job's return is handed to, beside those that the job names."
+    )
     return_max_bytes: int = setting(64 * MIB, "A larger return is cut and marked.")
     output_max_bytes: int = setting(64 * MIB, "More output of one command is cut and marked.")
     outbox_max_bytes: int = setting(256 * MIB, "How much is kept of returns that the master has not confirmed.")
@@ -373,7 +382,7 @@ def load_minion(directory: Path | None = None, overrides: Mapping[str, Any] | No
 
 def unknown_keys(config: Config) -> list[str]:
     """List the keys that are no settings of ours; plugins may read them."""
-    known = {f.name for f in dataclasses.fields(config)}
+    known = {key_of(f) for f in dataclasses.fields(config)}
     return sorted(key for key in config.raw if key not in known)
 
 
@@ -476,7 +485,7 @@ def _types(cls: type[Config]) -> dict[str, Any]:
     import typing
 
     hints = typing.get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.name != "raw"}
+    return {key_of(f): hints[f.name] for f in dataclasses.fields(cls) if f.name != "raw"}
 
 
 def _to_path(kind: type, value: Any) -> Any:
@@ -489,6 +498,8 @@ def _as_wanted(value: Any, key: str) -> Any:
     """Bend what users write into the declared shape: one word for a list, one directory for an environment's list."""
     if key == "master" and isinstance(value, str):
         return [value]
+    if key == "return" and isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
     if key in ("file_roots", "pillar_roots") and isinstance(value, Mapping):
         return {env: [roots] if isinstance(roots, str) else list(roots or []) for env, roots in value.items()}
     return value

@@ -10,7 +10,7 @@ import sys
 import textwrap
 from typing import Any
 
-from .config import Config, MasterConfig, MinionConfig
+from .config import Config, MasterConfig, MinionConfig, key_of
 
 KINDS: dict[str, type[Config]] = {"master": MasterConfig, "minion": MinionConfig}
 _NOT_WRITTEN = {"config_dir", "raw"}
@@ -35,7 +35,7 @@ def _entry(field: dataclasses.Field[Any]) -> str:
     factory = field.default_factory
     default = field.default if factory is dataclasses.MISSING else factory()
     help_lines = textwrap.wrap(field.metadata["help"], 110)
-    return "".join(f"## {line}\n" for line in help_lines) + f"#{field.name}: {_as_yaml(default)}\n"
+    return "".join(f"## {line}\n" for line in help_lines) + f"#{key_of(field)}: {_as_yaml(default)}\n"
 
 
 def _as_yaml(value: Any) -> str:

@@ -25,7 +25,7 @@ KINDS = (
     "serializers",
 )
 MASTER_KINDS = ("pillar", "renderers", "runners", "utils")
-LOADED = ("modules", "states", "grains", "utils", "renderers")
+LOADED = ("modules", "states", "grains", "utils", "renderers", "returners")
 # A folder of Salt's whose name differs from the kind's.
 _FOLDERS = {"outputters": ("_outputters", "_output")}
 _OWN_DIRECTORIES = {

@@ -34,6 +34,7 @@ PUBLISH_HIGH_WATER = 256
 ROUTER_HIGH_WATER = 1000
 RECEIVE_HIGH_WATER = 32  # of one peer, so that what many peers may have in queues is bounded
 HANDSHAKE_TIMEOUT_MS = 5000
+SILENCE_S = 30.0
 KEEPALIVE = ((zmq.TCP_KEEPALIVE_IDLE, 30), (zmq.TCP_KEEPALIVE_INTVL, 10), (zmq.TCP_KEEPALIVE_CNT, 3))
 
 
@@ -42,7 +43,7 @@ class Heartbeat:
     """How often a connection is probed and after which silence it is given up, in seconds."""
 
     interval: float = 10.0
-    timeout: float = 30.0
+    timeout: float = SILENCE_S
 
 
 def library_version() -> tuple[int, int, int]:
@@ -169,11 +170,12 @@ class _Bound(_Socket):
     descriptor: int = UNKNOWN_DESCRIPTOR
     drained: int = 0  # how often everything that was here had been handed out
 
-    def _bind(self, host: str, port: int, watcher: Watcher | None) -> None:
+    def _bind(self, host: str, port: int, watcher: Watcher | None, silence: float) -> None:
         self._watcher = watcher
         # No heartbeats from here: libzmq 4.3.5 aborts where one is due on a connection whose queue is full and whose
         # peer has gone, which a stranger can bring about. Peers probe, and say after which silence they are gone.
-        for option, value in ((zmq.TCP_KEEPALIVE, 1), *KEEPALIVE):
+        # Before a peer's first probe, it is gone where what it was sent is not received for so long.
+        for option, value in ((zmq.TCP_KEEPALIVE, 1), *KEEPALIVE, (zmq.TCP_MAXRT, int(silence * 1000))):
             self._socket.setsockopt(option, value)
         self._socket.setsockopt(zmq.RCVHWM, RECEIVE_HIGH_WATER)
         self._monitor = self._watch() if watcher is not None else None
@@ -288,13 +290,14 @@ class Router(_Bound):
         *,
         max_frame: int = MAX_REQUEST_FRAME_BYTES,
         watcher: Watcher | None = None,
+        silence: float = SILENCE_S,
     ) -> None:
         super().__init__(zmq.ROUTER, max_frame)
         self._on_message = on_message
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.SNDHWM, ROUTER_HIGH_WATER)
         self._socket.setsockopt(zmq.BACKLOG, 1024)
-        self._bind(host, port, watcher)
+        self._bind(host, port, watcher, silence)
         self._start()
 
     def _frames(self, frames: list[zmq.Frame]) -> None:
@@ -329,6 +332,7 @@ class Publisher(_Bound):
         on_unsubscribe: Callable[[bytes], None],
         *,
         watcher: Watcher | None = None,
+        silence: float = SILENCE_S,
     ) -> None:
         super().__init__(zmq.XPUB, MAX_SUBSCRIPTION_BYTES)
         self._on_subscribe = on_subscribe
@@ -336,7 +340,7 @@ class Publisher(_Bound):
         self._socket.setsockopt(zmq.XPUB_MANUAL, 1)
         self._socket.setsockopt(zmq.SNDHWM, PUBLISH_HIGH_WATER)
         self._socket.setsockopt(zmq.BACKLOG, 1024)
-        self._bind(host, port, watcher)
+        self._bind(host, port, watcher, silence)
         self._start()
 
     def _frames(self, frames: list[zmq.Frame]) -> None:

@@ -119,6 +119,8 @@ class Access:
         if action.calls:
             found["fun"] = [audit.short(call.fun) for call in action.calls[:MAX_NAMED_FUNCTIONS]]
             found["args"] = self.audit.digest(action.calls)
+        if action.returners:
+            found["returners"] = [audit.short(name) for name in action.returners]
         if action.shown:
             found["tgt"] = audit.short(action.shown)
         if action.minions is not None:

@@ -17,7 +17,7 @@ from ..common.calls import Call
 from ..common.errors import AuthenticationError, AuthorizationError
 from ..common.pattern import Test
 from .grants import NOTHING, Functions, Grants
-from .nested import FUNCTION, flatten
+from .nested import ANYTHING, FUNCTION, flatten
 
 SOCKET: Final = "socket"  # a principal that the kernel vouches for; else the method that authenticated it
 MAX_SHOWN_CHARS = 200
@@ -60,7 +60,7 @@ class Action:
     `minions` are those that the target was resolved to, the same that are published to; `matches` says whether one of
     them is in a target. `calls` and `minions` are None where they are not known yet: then it is asked whether the
     operation is open to the principal at all, and it must be asked again. `shown` is the target as it was asked for,
-    `needs` what it asks of minions, `owner` whose the job is.
+    `needs` what it asks of minions, `owner` whose the job is. `returners` get what the calls return, on the minions.
     """
 
     operation: str
@@ -70,6 +70,7 @@ class Action:
     shown: str = ""
     owner: str | None = None
     needs: frozenset[str] = field(default_factory=frozenset)
+    returners: Sequence[str] = ()
 
 
 def authorise(principal: Principal, action: Action) -> None:
@@ -100,6 +101,8 @@ def describe(action: Action) -> str:
         words += " " + ", ".join(call.fun for call in action.calls)
     if action.shown:
         words += f" on {action.shown}"
+    if action.returners:
+        words += f" with the returners {', '.join(action.returners)}"
     return words if len(words) <= MAX_SHOWN_CHARS else words[:MAX_SHOWN_CHARS] + "…"
 
 
@@ -115,12 +118,15 @@ def _anybody(_principal: Principal, _action: Action) -> bool:
 
 
 def _publish(principal: Principal, action: Action) -> bool:
-    """Every function, and every function inside it, must be allowed on every minion."""
+    """Every function, and every function inside it, must be allowed on every minion.
+
+    A returner is a program that could do anything: who names one needs the right to everything.
+    """
     if action.calls is None or action.minions is None:
         return bool(principal.grants.publish)
     if not action.calls or not action.minions or not _may_match(principal, action):
         return False
-    calls = [inner for call in action.calls for inner in flatten(call)]
+    calls = [inner for call in action.calls for inner in flatten(call)] + [ANYTHING] * bool(action.returners)
     return all(_allowed(principal, call, action) for call in calls)
 
 

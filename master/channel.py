@@ -76,6 +76,7 @@ class Channel:
             self._config.ret_port if port is None else port,
             self._on_message,
             watcher=self._guard.port(REQUEST),
+            silence=self._config.heartbeat_timeout_seconds,
         )
         return self._router.port
 

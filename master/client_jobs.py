@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
 
-from ..common.calls import Call, parse_calls
+from ..common.calls import Call, parse_calls, parse_returners
 from ..common.errors import CtlError, JobError, NoMinions, TargetError
 from ..common.matchers import split_list
 from ..common.secret_arguments import masked
@@ -116,9 +117,10 @@ def _named(asked: Target | Publish) -> Sequence[str]:
 async def publish(desk: Desk, principal: Principal, request: Mapping[str, Any], stream: Stream) -> dict[str, Any]:
     """Publish a job; with `follow`, tell what becomes of it until there is nobody left to wait for."""
     asked: Publish = read(Publish, request)
-    calls = _calls(asked)
+    calls, returners = _calls(asked)
     resolved = await _resolve(desk, principal, asked)
-    record = desk.access.permit(principal, _action(desk, "publish", asked, resolved, calls))
+    action = replace(_action(desk, "publish", asked, resolved, calls), returners=returners)
+    record = desk.access.permit(principal, action)
     if not resolved.ids:
         raise NoMinions(NO_MINIONS)
     minions = subset(resolved.ids, asked.subset, desk.presence)
@@ -162,13 +164,16 @@ async def _shown(asked: Publish) -> bytes | None:
     return None if found is None else pack_payload(found)
 
 
-def _calls(asked: Publish) -> list[Call]:
-    """Return what is called; what is authorised must be what is run, so the payload must name the same functions."""
+def _calls(asked: Publish) -> tuple[list[Call], list[str]]:
+    """Return what is called, and the returners' names.
+
+    What is authorised must be what is run, so the payload must name the same functions.
+    """
     inside = unpack_payload(asked.payload)
     if not isinstance(inside, dict) or inside.get("fun") != asked.fun:
         raise JobError("the payload does not name the function that the request names")
     try:
-        return parse_calls(inside)
+        return parse_calls(inside), parse_returners(inside)
     except (TypeError, ValueError, LookupError, AttributeError):
         raise JobError("the payload's arguments are no arguments of functions") from None
 

@@ -81,6 +81,7 @@ class Publications:
             self._subscribed,
             self._unsubscribed,
             watcher=self._guard.port(PUBLISH),
+            silence=self._config.heartbeat_timeout_seconds,
         )
         return self._socket.port
 

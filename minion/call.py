@@ -41,20 +41,25 @@ def call(
     timeout: float = SESSION_TIMEOUT_S,
     whole_process: bool = False,
     report: bool = True,
+    returners: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run a function; return `{"return", "retcode", "success", "out"}`.
 
     `local` needs no master. `timeout` limits the wait for a session with it (`MasterUnavailable`). `whole_process`
     gives the function's context to every thread of this process; `report` stores the return with the master.
+    `returners` are users' own that get it too, beside those of the configuration.
     """
     arguments = Call(fun, list(args), dict(kwargs or {}))
     if local or config.file_client == "local":
-        outcome = _run(local_context(config), arguments, whole_process)
+        context = local_context(config)
+        outcome = _run(context, arguments, whole_process)
+        _hand_over(context, returners, arguments, outcome)
     else:
         with _uplink(config, timeout) as uplink:
-            outcome = _run(_remote_context(config, uplink), arguments, whole_process)
-            if report:
-                _report(config, uplink, arguments, outcome)
+            context = _remote_context(config, uplink)
+            outcome = _run(context, arguments, whole_process)
+            jid = _report(config, uplink, arguments, outcome) if report else ""
+            _hand_over(context, returners, arguments, outcome, jid)
     return {"return": outcome.value, "retcode": outcome.retcode, "success": outcome.success, "out": outcome.out}
 
 
@@ -64,6 +69,21 @@ def _run(context: Context, arguments: Call, whole_process: bool) -> Outcome:
         return execute(context, [arguments])
     with use(context):
         return execute(context, [arguments])
+
+
+def _hand_over(context: Context, named: Sequence[str], arguments: Call, outcome: Outcome, jid: str = "") -> None:
+    """Give the return to users' returners, where there are any: under the jid that the master gave it, or one alike."""
+    if not (named or context.config.get("return")):
+        return
+    from datetime import UTC, datetime
+
+    from ..common.wire import pack_payload
+    from . import returners
+
+    context.jid = jid or datetime.now(UTC).strftime("%Y%m%d%H%M%S%f")
+    packed = pack_payload(outcome.value)
+    with use(context):
+        returners.hand_over(context, named, _payload(arguments), outcome, packed, for_master=False)
 
 
 def local_context(config: MinionConfig) -> Context:
@@ -205,17 +225,21 @@ def _future() -> Any:
     return Future()
 
 
+def _payload(arguments: Call) -> dict[str, Any]:
+    return {"fun": arguments.fun, "arg": list(arguments.args), "kwarg": dict(arguments.kwargs or {})}
+
+
 def _shown(arguments: Call) -> list[Any]:
     """Return the arguments as the job cache may show them: keywords at the end, secrets masked."""
     from ..common.secret_arguments import masked
 
-    given = {"fun": arguments.fun, "arg": list(arguments.args), "kwarg": dict(arguments.kwargs or {})}
+    given = _payload(arguments)
     shown = masked(given) or given
     return [*shown["arg"], shown["kwarg"]] if shown["kwarg"] else list(shown["arg"])
 
 
-def _report(config: MinionConfig, uplink: Uplink, arguments: Call, outcome: Outcome) -> None:
-    """Store the return in the master's job cache; one that does not arrive is no reason to fail."""
+def _report(config: MinionConfig, uplink: Uplink, arguments: Call, outcome: Outcome) -> str:
+    """Store the return in the master's job cache; return its jid. One that does not arrive is no reason to fail."""
     from ..common.wire import pack_payload
 
     payload, outcome, truncated = pack_outcome(outcome, MAX_RETURN_BYTES)
@@ -229,4 +253,5 @@ def _report(config: MinionConfig, uplink: Uplink, arguments: Call, outcome: Outc
         "payload": payload,
     }
     with contextlib.suppress(CtlError):
-        uplink.request("call_return", fields, RETURN_TIMEOUT_S)
+        return str(uplink.request("call_return", fields, RETURN_TIMEOUT_S)["jid"])
+    return ""

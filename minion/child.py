@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common import collector
+from ..common.calls import parse_returners
 from ..common.context import Context, set_for_process
 from ..common.secret import redact
 from ..common.wire import pack_payload, unpack_payload
@@ -76,12 +77,21 @@ def _run(link: BlockingLink, job: Mapping[str, Any]) -> None:
     try:
         context = _build_context(link, job)
         set_for_process(context)
-        outcome = execute(context, parse_calls(unpack_payload(job["payload"])))
+        given = unpack_payload(job["payload"])
+        named = parse_returners(given)
+        outcome = execute(context, parse_calls(given))
         payload, outcome, truncated = pack_outcome(outcome, job["return_max"])
     except MemoryError:
-        outcome, truncated = Outcome("ERROR: the job ran out of memory", FAILED, False), False
-        payload = pack_payload(outcome.value)
+        outcome = Outcome("ERROR: the job ran out of memory", FAILED, False)
+        send_result(link, pack_payload(outcome.value), outcome, False)
+        return
     send_result(link, payload, outcome, truncated)
+    if named or context.config.get("return"):
+        from . import returners  # most jobs have none
+
+        returners.hand_over(
+            context, named, given, outcome, payload, for_master=True, secret=job["secret"], seconds=returners.SECONDS
+        )
 
 
 def send_result(link: BlockingLink, payload: bytes, outcome: Outcome, truncated: bool) -> None:

@@ -231,6 +231,8 @@ class Minion:
         """Replace this minion's key by a new one; return both fingerprints, the old one first."""
         before, change = self._identity.fingerprint, self._identity.begin_change(self.config.id)
         try:
+            # its session ends with its key: the master must know before that which jobs run, to wait for them
+            await self.channel.ask("keepalive", {"jids": self.running_jids()}, KEY_TIMEOUT_S)
             await self.channel.ask("rotate_key", change, KEY_TIMEOUT_S)
             self._identity.promote()
         finally:

@@ -243,7 +243,8 @@ class Jobs:
         job = running.job
         limit = min(filter(None, (job.timeout, self._config.job_timeout)), default=None)
         running.process = process = self._spare.take()
-        self._begin(process, self._minion.message(job.jid, job.user, job.payload), running)
+        message = self._minion.message(job.jid, job.user, job.payload) | {"secret": job.secret}
+        self._begin(process, message, running)
         running.began = True
         self._acks.add(job.jid, began=True)
         crash.at("minion.job.begun")

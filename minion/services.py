@@ -144,7 +144,9 @@ class Services:
         return self._host.packed_grains()
 
     async def _state_lock(self, jid: str, queue: bool | int, concurrent: bool) -> dict[str, Any] | None:
-        info = next((job for job in self._host.running() if job["jid"] == jid), {"jid": jid})
+        info = next((job for job in self._host.running() if job["jid"] == jid), None)
+        if info is None:  # a returner asks, and nobody would give the turn back
+            raise CtlError("the job has returned: it can run no more states")
         return await self._host.lock.take(jid, info, queue, concurrent)
 
     async def _file_envs(self, jid: str) -> list[str]:

@@ -40,6 +40,7 @@ class CallOptions(Options):
     cachedir: str = ""
     retcode_passthrough: bool = False
     skip_report: bool = False
+    returners: str = ""
     metadata: bool = False
     args_stdin: bool = False
     no_parse: str = ""
@@ -121,6 +122,7 @@ def _call(options: CallOptions, config: MinionConfig, fun: str, words: list[str]
         timeout=options.timeout,
         whole_process=True,
         report=not options.skip_report,
+        returners=split_names(options.returners),
     )
 
 
@@ -165,6 +167,7 @@ def _make_parser() -> Parser:
     add("--retcode-passthrough", action="store_true", help="Exit with the function's own return code.")
     add("--metadata", action="store_true", help="Print the return code and more beside the return.")
     add("--skip-report", "--no-return-event", action="store_true", help="Do not store the return with the master.")
+    add("--return", dest="returners", metavar="NAMES", help="Returners (a,b,...) that get the return, too.")
     group = parser.add_argument_group("Where things are (before what the configuration says)")
     add = group.add_argument
     many: dict[str, Any] = {"action": "append", "metavar": "DIR"}

@@ -22,6 +22,7 @@ class Command(Options):
     subset: int = 0
     private: bool = False
     secret_arg: str = ""
+    returners: str = ""
     metadata: str = ""
     job_timeout: float = 0.0
     doc: bool = False
@@ -128,6 +129,7 @@ def _request(
         subset=options.subset,
         private=options.private,
         secret=split_names(options.secret_arg),
+        returners=split_names(options.returners),
     )
 
 

@@ -54,6 +54,8 @@ def _add_job(parser: Parser) -> None:
     add("--private", action="store_true", help="Send the job to the minions that are meant alone.")
     add("--secret-arg", metavar="NAMES",
         help="Arguments (names or positions, a,b,...) to mask where jobs are shown; the job is private.")  # fmt: skip
+    add("--return", dest="returners", metavar="NAMES",
+        help="Returners of the minions (a,b,...) that get each return, too.")  # fmt: skip
     add("--metadata", metavar="DATA", help="Keep this with the job, to find it by.")
     add("--job-timeout", type=seconds, metavar="S", help="End the job on a minion after S seconds.")
     add("-d", "--doc", "--documentation", action="store_true", help="Print the documentation of functions instead.")

@@ -74,9 +74,7 @@ EPILOG = "Exit codes: 0 all succeeded; 1 a minion or function failed; 2 nothing 
 
 # What Salt's programs take and these do not, with what to do instead.
 UNSUPPORTED = {
-    **dict.fromkeys(
-        ("--return", "--return_config", "--return_kwargs"), "returns go to the master's job cache; see ctl-run jobs"
-    ),
+    **dict.fromkeys(("--return_config", "--return_kwargs"), "returners read the minion's configuration"),
     "--password": "every process could read it there; it is asked for, or use --password-file FILE (- for stdin)",
     **dict.fromkeys(("--module-executors", "--executor-opts"), "functions are called directly; there are no executors"),
     **dict.fromkeys(("-R", "--range"), "there is no range server; use -N with a nodegroup, or -C"),

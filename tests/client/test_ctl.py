@@ -174,7 +174,7 @@ USAGE = [
     (["*", "test.ping", "--subset", "0"], "takes a number from 1 on"),
     (["*", "test.ping", "--out", "jsn"], "did you mean json?"),
     (["*", "test.ping", "-a", "pam"], "there is no terminal to ask for a password on"),
-    (["*", "test.ping", "--return", "mysql"], "job cache"),
+    (["*", "test.ping", "--return_config", "mysql"], "the minion's configuration"),
     (["*", "test.ping", "--async", "-b", "1"], "do not go together"),
     (["*", "test.ping", "--failhard"], "--failhard is for batches"),
     (["*", "test.ping", "--state-verbose", "maybe"], "takes true or false"),

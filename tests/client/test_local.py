@@ -14,6 +14,7 @@ import pytest
 import ctl.client
 from ctl.client import LocalClient
 from ctl.common.errors import CtlError, MasterUnavailable, TargetError
+from ctl.common.payload import unpack_payload
 
 
 @pytest.fixture
@@ -101,10 +102,15 @@ def test_a_bare_text_is_one_argument(client: LocalClient) -> None:
     assert client.cmd("web1", "test.echo", "hello") == {"web1": "hello"}
 
 
-@pytest.mark.parametrize("wrong", [{"ret": "mysql"}, {"jid": "2024"}])
-def test_what_cannot_be_done_is_refused_rather_than_ignored(client: LocalClient, wrong: dict[str, Any]) -> None:
-    with pytest.raises(CtlError):
-        client.cmd("*", "test.ping", **wrong)
+@pytest.mark.parametrize(("ret", "names"), [("a, b,", ["a", "b"]), (["c"], ["c"]), ("", None)])
+def test_returners_go_with_the_payload(master: Any, client: LocalClient, ret: Any, names: Any) -> None:
+    client.cmd("web1", "test.ping", ret=ret)
+    assert unpack_payload(master.of("publish")[0]["payload"]).get("ret") == names
+
+
+def test_a_jid_of_the_callers_is_refused_rather_than_ignored(client: LocalClient) -> None:
+    with pytest.raises(CtlError, match="jid"):
+        client.cmd("*", "test.ping", jid="2024")
 
 
 def test_an_unknown_argument_names_the_nearest(client: LocalClient) -> None:

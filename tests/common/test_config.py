@@ -74,7 +74,7 @@ def test_the_samples_show_every_setting_at_its_default(kind: str) -> None:
     settings = "".join(f"{line[1:]}\n" for line in text.splitlines() if line.startswith("#") and line[1:2].isalpha())
     cls = config_sample.KINDS[kind]
     given = {key: value for key, (value, _line) in config.parse(settings, kind).items()}
-    assert set(given) == {f.name for f in dataclasses.fields(cls)} - {"config_dir", "raw"}
+    assert set(given) == {config.key_of(f) for f in dataclasses.fields(cls)} - {"config_dir", "raw"}
     told, default = cls.from_mapping({**given, "id": "x"}), cls.from_mapping({"id": "x"})
     assert dataclasses.asdict(told) == dataclasses.asdict(default)
 

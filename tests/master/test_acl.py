@@ -80,6 +80,12 @@ def test_what_asks_for_pillar_needs_the_right_to_see_all_of_it() -> None:
     assert acl.allows(principal(WEB, "pillar.*"), publish(["web1"], **needs))
 
 
+def test_who_names_returners_needs_the_right_to_everything() -> None:
+    assert not acl.allows(principal("test.*"), publish(["web1"], returners=["file_ret"]))
+    assert not acl.allows(principal({"web*": ["*"]}), publish(["web1", "db1"], returners=["file_ret"]))
+    assert acl.allows(principal("*"), publish(["web1"], returners=["file_ret"]))
+
+
 def test_jobs_events_and_tokens_are_their_owners() -> None:
     who = principal(WEB)
     for operation in ("follow", "returns", "job.get"):

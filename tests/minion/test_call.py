@@ -106,6 +106,29 @@ def test_pillar_and_files_come_from_this_machine(run: Any, tmp_path: Path) -> No
     assert json.loads(done.stdout) == {"local": "other\n"}
 
 
+def test_the_return_goes_to_a_returner(run: Any, tmp_path: Path) -> None:
+    returners = tmp_path / "root/var/cache/ctl/minion/extmods/returners"
+    returners.mkdir(parents=True)
+    (returners / "file_ret.py").write_text(
+        "import json\n\n\ndef returner(ret):\n    json.dump(ret, open(__opts__['file_ret.path'], 'w'))\n"
+    )
+    with (tmp_path / "etc" / "minion").open("a") as file:
+        file.write(f"file_ret.path: {tmp_path}/returned\n")
+    done = run("--local", "--out=json", "--return", "absent,file_ret", "probe.echo", "1", "key=2")
+    assert (done.returncode, json.loads(done.stdout)["local"]["args"]) == (0, [1])
+    assert "the returner absent was not called" in done.stderr
+    found = json.loads((tmp_path / "returned").read_text())
+    assert len(found.pop("jid")) == 20
+    assert found == {
+        "id": "caller",
+        "fun": "probe.echo",
+        "fun_args": [1, {"key": 2}],
+        "return": {"args": [1], "kwargs": {"key": 2}},
+        "retcode": 0,
+        "success": True,
+    }
+
+
 def test_grains_and_manuals(run: Any) -> None:
     assert json.loads(run("--local", "-g", "--out=json").stdout)["local"]["id"] == "caller"
     assert json.loads(run("--local", "--id", "other", "-g", "--out=json").stdout)["local"]["id"] == "other"

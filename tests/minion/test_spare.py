@@ -65,7 +65,10 @@ async def _run(process: Process, config: MinionConfig, fun: str) -> Ended:
 
 
 def _gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_a_job_gets_the_process_that_was_there_before_it(make_config: Make, helper: Helper) -> None:

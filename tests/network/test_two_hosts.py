@@ -63,8 +63,7 @@ def test_f20_a_host_whose_address_changes_goes_on_with_its_session(
 ) -> None:
     first = hosts.ask(seconds=1.0)
     wait_until(hosts.starts, 20, "the job to begin")
-    hosts.move("10.213.0.77")
-    wait_until(lambda: not hosts.connected(), SEEN_SECONDS, "the master to see that the connection is gone")
+    hosts.move("10.213.0.77")  # it may be back before the master has given up the old address
     wait_until(hosts.connected, BACK_SECONDS, "the minion to be connected from its new address")
     _runs_once(hosts, [first, hosts.ask()], wait_until)
     assert hosts.sessions() == 1

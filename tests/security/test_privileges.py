@@ -46,8 +46,9 @@ def reachable() -> None:
     account = pwd.getpwnam(USER)
     script = "import ctl.master.daemon, subprocess, sys; subprocess.check_call([sys.executable, '-V'])"
     who: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": ()}
-    done = subprocess.run([sys.executable, "-c", script], cwd="/", capture_output=True, timeout=60, check=False, **who)
-    if done.returncode:
+    try:
+        subprocess.run([sys.executable, "-c", script], cwd="/", capture_output=True, timeout=60, check=True, **who)
+    except (PermissionError, subprocess.CalledProcessError):
         pytest.skip(f"the user {USER} cannot run {sys.executable} with ctl")
 
 
