@@ -37,6 +37,7 @@ def test_a_revoked_minion_reads_nothing_that_was_published_after_the_command_ret
             took = time.monotonic() - start
             bad.packets.clear()
             friend.packets.clear()
+            answered = len(bad.of_kind(wire.REPLY))
             stack.callback(bad.subscriber.close)
             bad.subscribe(b"G", bad.session.topic(), b"S", b"")
             published = 0
@@ -49,7 +50,7 @@ def test_a_revoked_minion_reads_nothing_that_was_published_after_the_command_ret
             await eventually(lambda: len(friend.readable()) == published)
             assert bad.group == group
             assert bad.readable() == []
-            assert len(bad.of_kind(wire.NOSESSION)) == 2 * published
+            assert len(bad.of_kind(wire.REPLY)) == answered  # hints at most, where a request found a connection at all
             assert not any(topic != b"G" and topic == bad.session.topic() for topic, _ in bad.packets)
             assert await bad.shake() == "rejected"
             assert bad.group is None
