@@ -26,7 +26,7 @@ from ctl.common.errors import CtlError, UnknownEpoch, WireError
 from ctl.common.handshake import ACCEPTED, AGENT, Initiator
 from ctl.common.hints import Busy, NoSession, Nudge, parse_hint
 from ctl.common.publication import TOPIC, Receiver
-from ctl.common.session import HEAD, MinionSession, Reply
+from ctl.common.session import HEAD, JOB, MinionSession, Reply
 from ctl.minion.job import Job, name_of, read_job
 
 SAMPLE = 50
@@ -308,7 +308,9 @@ class Member:
         if self._session is None:
             return
         push = self._session.push(frame)
-        if push.kind == HEAD:
+        if push.kind == JOB:
+            self._run(read_job(push.body[1], crypto.fingerprint_bytes(self._master)))
+        elif push.kind == HEAD:
             if push.body[0] != self.epoch:
                 self._ask_group()
             self._catch_up()
